@@ -1,0 +1,1 @@
+"""llm-proxy: an async reverse proxy that speaks the OpenAI wire format."""

@@ -1,0 +1,1 @@
+"""The ground floor: errors, ids, clock, tasks, secrets, JSON. Imports nothing of ours."""

@@ -1,0 +1,216 @@
+"""Every way a request can fail, and who is at fault.
+
+    ProxyError
+    ├── CallerError                 the caller can mend it           4xx
+    │   ├── BadRequest              400 invalid_request_error
+    │   ├── NotAuthenticated        401 authentication_error
+    │   ├── AccessDenied            403 permission_error
+    │   ├── NotFound                404 invalid_request_error
+    │   ├── MethodNotAllowed        405 invalid_request_error
+    │   ├── SlowRequest             408 timeout
+    │   ├── TooLarge                413 invalid_request_error
+    │   └── UnsupportedMedia        415 invalid_request_error
+    ├── OperatorError               the configuration is at fault    503
+    ├── Draining                    this process is going away       503
+    ├── InternalError               our own bug                      500
+    └── UpstreamError               the vendor, or the way to it     502
+        ├── Unreachable             no connection; nothing was sent
+        ├── Reset                   the connection died before the head of an answer
+        ├── Malformed               what came back is not HTTP, or not what it says it is
+        ├── Cut                     the body ended early
+        └── TimedOut                a deadline passed                504
+
+An error carries all that its answer needs (status, `type`, `code`, `param`, headers), so no catch
+site decides anything. Foreign exceptions are mapped at one boundary: `upstream/` for sockets.
+Types and codes are those OpenAI's SDKs and the ecosystem's tools expect.
+"""
+
+from typing import ClassVar
+
+HeaderPairs = tuple[tuple[str, str], ...]
+
+
+class ProxyError(Exception):
+    """A request that ends with an error answer."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "api_error"
+    default_code: ClassVar[str | None] = None
+    kind: ClassVar[str] = "internal"  # A word of low cardinality for records and metrics.
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        headers: HeaderPairs = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code if code is not None else self.default_code
+        self.param = param
+        self.headers = headers
+
+
+class CallerError(ProxyError):
+    """The caller can mend it; sending the same again cannot help."""
+
+    status = 400
+    type = "invalid_request_error"
+    kind = "refused"
+
+
+class BadRequest(CallerError):
+    """The request itself is wrong: bad JSON, a wrong type, a missing field."""
+
+    kind = "bad_request"
+
+
+class NotAuthenticated(CallerError):
+    """No key, or one that is not known, blocked or expired."""
+
+    status = 401
+    type = "authentication_error"
+    default_code = "invalid_api_key"
+    kind = "not_authenticated"
+
+
+class AccessDenied(CallerError):
+    """The key is good and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    default_code = "access_denied"
+    kind = "access_denied"
+
+
+class NotFound(CallerError):
+    """No such model or path."""
+
+    status = 404
+    default_code = "not_found"
+    kind = "not_found"
+
+
+class MethodNotAllowed(CallerError):
+    """The path is known, the method is not."""
+
+    status = 405
+    default_code = "method_not_allowed"
+    kind = "not_found"
+
+
+class SlowRequest(CallerError):
+    """The request did not arrive in time."""
+
+    status = 408
+    type = "timeout"
+    default_code = "request_timeout"
+    kind = "slow_request"
+
+
+class TooLarge(CallerError):
+    """The body is larger than `max_body`."""
+
+    status = 413
+    default_code = "request_too_large"
+    kind = "too_large"
+
+
+class UnsupportedMedia(CallerError):
+    """A content type or content encoding that this operation cannot read."""
+
+    status = 415
+    default_code = "unsupported_media_type"
+    kind = "bad_request"
+
+
+class OperatorError(ProxyError):
+    """The configuration cannot serve this request; the operator can mend it."""
+
+    status = 503
+    default_code = "no_healthy_target"
+    kind = "operator"
+
+
+class Draining(ProxyError):
+    """This process no longer takes requests."""
+
+    status = 503
+    default_code = "shutting_down"
+    kind = "draining"
+
+
+class InternalError(ProxyError):
+    """A bug of ours. The message says nothing internal; the log has the rest."""
+
+    default_code = "internal_error"
+
+
+class UpstreamError(ProxyError):
+    """The vendor failed, or the way to it.
+
+    `sent`: whether any byte of the request may have reached the vendor. Only when it is false may
+    another try be made without a thought for doing the same thing twice.
+    """
+
+    status = 502
+    type = "upstream_error"
+    default_code = "upstream_error"
+    kind = "upstream"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sent: bool = True,
+        code: str | None = None,
+        headers: HeaderPairs = (),
+    ) -> None:
+        super().__init__(message, code=code, headers=headers)
+        self.sent = sent
+
+
+class Unreachable(UpstreamError):
+    """No connection: DNS, refused, TLS, proxy, or no free place in the pool. Nothing was sent."""
+
+    default_code = "upstream_unreachable"
+    kind = "connect"
+
+    def __init__(self, message: str, *, headers: HeaderPairs = ()) -> None:
+        super().__init__(message, sent=False, headers=headers)
+
+
+class Reset(UpstreamError):
+    """The connection died after the request was sent and before the head of an answer was whole."""
+
+    default_code = "upstream_reset"
+    kind = "reset"
+
+
+class Malformed(UpstreamError):
+    """What came back is not HTTP, or not in the coding it names."""
+
+    default_code = "upstream_malformed"
+    kind = "malformed"
+
+
+class Cut(UpstreamError):
+    """The body ended before its declared end."""
+
+    default_code = "upstream_cut"
+    kind = "cut"
+
+
+class TimedOut(UpstreamError):
+    """A deadline passed: `phase` is connect, first_token, idle or total."""
+
+    status = 504
+    type = "timeout"
+    default_code = "upstream_timeout"
+    kind = "timeout"
+
+    def __init__(self, message: str, *, phase: str, sent: bool = True) -> None:
+        super().__init__(message, sent=sent)
+        self.phase = phase

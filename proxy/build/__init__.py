@@ -1,0 +1,1 @@
+"""Settings in, Runtime out: the composition root."""

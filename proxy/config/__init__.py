@@ -1,0 +1,1 @@
+"""What the operator writes: settings, YAML with places, overlays, near names."""

@@ -1,0 +1,108 @@
+"""Where the floors above meet: what the life of a request needs from a vendor's connection.
+
+`upstream/` implements `Transport` with sockets, `demo/` without. Both deliver the body of an answer
+by calling a plain function in the loop turn the bytes arrived: no task wakes up per chunk.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+"""Header fields in order, as bytes without CR, LF and NUL; names in any case."""
+
+Sink = Callable[[bytes], None]
+"""Takes bytes at once; may ask the source to pause, never blocks, never awaits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Deadlines of one attempt, in seconds.
+
+    `connect`: until the connection (and TLS) stands, waiting for a place in the pool included.
+    `first_token`: from the request sent to the first byte of the body (not the head: vendors send
+    the head at once and think afterwards).
+    `idle`: longest silence between two reads of the body after that, and between two accepted
+    writes of a streamed request body. Time during which the client keeps us paused does not count.
+    `total`: the whole attempt.
+    """
+
+    connect: float = 5.0
+    first_token: float = 60.0
+    idle: float = 60.0
+    total: float = 600.0
+
+
+class Upload(Protocol):
+    """A request body that is not held in memory."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, or None when unknown (sent chunked)."""
+
+    @property
+    def started(self) -> bool:
+        """Whether any byte has been taken: then it cannot be sent a second time."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One request as it leaves for a vendor. `headers` has all end-to-end fields and credentials,
+    but no Host, Content-Length, Transfer-Encoding or Connection: those are the transport's."""
+
+    method: str
+    target: str  # In origin form: path and query, percent-encoded; the host is the transport's.
+    headers: RawHeaders
+    body: bytes | Upload
+
+
+class Answer(Protocol):
+    """A vendor's answer whose head is known. Ends once: body delivered, error or abort."""
+
+    status: int
+    headers: RawHeaders
+
+    async def ready(self) -> None:
+        """Return when the first bytes of the body are here, or its end. Raises UpstreamError."""
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body, any Content-Encoding undone, at most `limit` bytes.
+
+        Raises UpstreamError, also (Malformed) when the limit is passed or the coding is unknown.
+        """
+
+    def take(self) -> bytes | None:
+        """The whole body, coding untouched, if it is here already; else None and nothing is taken.
+
+        The fast path for small answers: no second write, no future."""
+
+    async def pump(self, sink: Sink) -> None:
+        """Call `sink` with the bytes as they came (coding untouched, framing removed), first with
+        what is already here, then in the loop turn each read arrives. Return at the declared end.
+
+        Raises UpstreamError if the body ends early or a deadline passes. Cancelling it aborts.
+        """
+
+    def pause(self) -> None:
+        """Stop reading from the vendor (back-pressure). Idempotent."""
+
+    def resume(self) -> None:
+        """Read again. Idempotent."""
+
+    def abort(self) -> None:
+        """Drop the answer and its connection now. Idempotent; harmless after the end."""
+
+
+class Transport(Protocol):
+    """The way to one provider: knows its address, TLS and pool."""
+
+    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Answer:
+        """Send and return once the head of the answer is known (any status; 1xx are passed over).
+
+        Raises UpstreamError. Cancelling it aborts the request.
+        """
+
+    def close(self) -> None:
+        """Close idle connections now, and each busy one when its answer ends. Idempotent."""

@@ -1,0 +1,1 @@
+"""An in-process vendor: deterministic answers, no key, no network."""

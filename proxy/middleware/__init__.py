@@ -1,0 +1,1 @@
+"""What happens once per request: one concern per file."""

@@ -1,0 +1,1 @@
+"""From the model asked to the targets that can answer."""

@@ -1,0 +1,1 @@
+"""Sockets in: aiohttp's low-level server around the life of a request."""

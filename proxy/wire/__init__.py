@@ -1,0 +1,1 @@
+"""What travels, pure: operations, bodies, headers, SSE framing, usage, error envelopes."""
