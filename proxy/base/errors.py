@@ -27,16 +27,17 @@ Types and codes are those OpenAI's SDKs and the ecosystem's tools expect.
 
 from typing import ClassVar
 
-HeaderPairs = tuple[tuple[str, str], ...]
+HeaderPairs = tuple[tuple[bytes, bytes], ...]
 
 
 class ProxyError(Exception):
     """A request that ends with an error answer."""
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "api_error"
+    status: int = 500
+    type: str = "api_error"
     default_code: ClassVar[str | None] = None
     kind: ClassVar[str] = "internal"  # A word of low cardinality for records and metrics.
+    body: bytes | None = None  # A ready answer in OpenAI's shape, to be sent as it is.
 
     def __init__(
         self,
@@ -214,3 +215,25 @@ class TimedOut(UpstreamError):
     def __init__(self, message: str, *, phase: str, sent: bool = True) -> None:
         super().__init__(message, sent=sent)
         self.phase = phase
+
+
+class Refused(UpstreamError):
+    """The vendor answered with an error status. `body` is its own answer where that has OpenAI's
+    shape; `headers` are those that concern the caller (`retry-after` and the like)."""
+
+    kind = "status"
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str | None = None,
+        code: str | None = None,
+        headers: HeaderPairs = (),
+        body: bytes | None = None,
+    ) -> None:
+        super().__init__(message, code=code, headers=headers)
+        self.status = status
+        self.type = type or self.type
+        self.body = body

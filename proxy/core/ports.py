@@ -106,3 +106,32 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close idle connections now, and each busy one when its answer ends. Idempotent."""
+
+
+class Out(Protocol):
+    """Where the answer goes: the caller's connection. All but `flush` act at once."""
+
+    started: bool  # Whether a head was given; then no other can be.
+
+    def whole(
+        self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
+    ) -> None:
+        """Head and body in one write. `length` overrides Content-Length (answers to HEAD)."""
+
+    def start(
+        self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
+    ) -> None:
+        """The head of a body that comes in pieces; leaves with the first of them. `source` is
+        paused while the caller does not read. Without `length` the body's end is framed."""
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body, at once."""
+
+    def end(self) -> None:
+        """The body is whole."""
+
+    def cut(self) -> None:
+        """Close the connection without an end, so that the caller cannot take it for whole."""
+
+    async def flush(self) -> None:
+        """Return when the caller has read enough for the next answer."""

@@ -1,0 +1,45 @@
+"""Who calls: a virtual key and what it may do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPatterns:
+    """Names of models with at most one `*` each, compiled for one question: is this one allowed?"""
+
+    exact: frozenset[str]
+    around: tuple[tuple[str, str], ...]  # Text before and after the star.
+
+    @classmethod
+    def of(cls, patterns: tuple[str, ...]) -> "ModelPatterns":
+        exact = frozenset(p for p in patterns if "*" not in p)
+        starred = (p.partition("*") for p in patterns if "*" in p)
+        return cls(exact, tuple((before, after) for before, _, after in starred))
+
+    @property
+    def everything(self) -> bool:
+        return ("", "") in self.around
+
+    def __contains__(self, model: str) -> bool:
+        return model in self.exact or any(
+            len(model) >= len(before) + len(after)
+            and model.startswith(before)
+            and model.endswith(after)
+            for before, after in self.around
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A virtual key. `expires` is in seconds since the epoch."""
+
+    name: str
+    models: ModelPatterns
+    expires: float | None = None
+
+
+ANONYMOUS = Caller("anonymous", ModelPatterns.of(("*",)))
+
+Callers = Mapping[bytes, Caller]
+"""By SHA-256 of the key."""

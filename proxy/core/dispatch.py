@@ -1,0 +1,71 @@
+"""One visible loop over the plan: try a target, and the next one while that is safe.
+
+Up to the commit point (the first bytes of a good answer) another target may be tried; here, that is
+only when nothing can have reached the vendor. Retry is this loop, never a layer.
+"""
+
+from proxy.base.clock import monotonic
+from proxy.base.errors import InternalError, Malformed, UpstreamError
+from proxy.core.attempt import Attempt
+from proxy.core.exchange import Exchange
+from proxy.core.ports import Answer
+from proxy.core.reply import Reply
+from proxy.core.target import Adapter, Target
+from proxy.wire.headers import value
+
+_ERROR_BODY = 256 * 1024
+
+
+async def dispatch(x: Exchange) -> Reply:
+    """The first good answer of the plan's targets. Raises the last target's UpstreamError."""
+    failure: UpstreamError | None = None
+    for target in x.plan:
+        attempt = Attempt(target)
+        x.attempts.append(attempt)
+        try:
+            return await _try(x, target, attempt)
+        except UpstreamError as error:
+            attempt.error = error.kind
+            failure = error
+            if not _may_try_next(x, error):
+                break
+    raise failure or InternalError("the plan of this request is empty")
+
+
+def _may_try_next(x: Exchange, error: UpstreamError) -> bool:
+    used_up = getattr(x.body, "started", False)
+    return not error.sent and not used_up
+
+
+async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
+    provider = target.provider
+    adapter = provider.adapter(x.operation)
+    answer = await provider.transport.send(adapter.request(x, target), provider.timeouts)
+    attempt.head = monotonic()
+    attempt.status = answer.status
+    try:
+        await _refuse_errors(x, adapter, answer)
+        content_type = value(answer.headers, b"content-type") or b""
+        if x.operation.has_model:
+            _refuse_nonsense(answer.status, content_type)
+        await answer.ready()
+    except BaseException:
+        answer.abort()
+        raise
+    attempt.first_byte = x.first_byte = monotonic()
+    events = content_type.startswith(b"text/event-stream")
+    if events and (decoder := adapter.decoder(x)) is not None:
+        x.filters.insert(0, decoder)
+    return Reply(answer.status, adapter.headers(x, answer), answer=answer, events=events)
+
+
+async def _refuse_errors(x: Exchange, adapter: Adapter, answer: Answer) -> None:
+    if answer.status >= 400:
+        raise adapter.error(x, answer, await answer.read(_ERROR_BODY))
+
+
+def _refuse_nonsense(status: int, content_type: bytes) -> None:
+    if status >= 300:
+        raise Malformed(f"the vendor answered with a redirect ({status}); is base_url right?")
+    if content_type.startswith(b"text/html"):
+        raise Malformed("the vendor answered with a web page; is base_url right?")

@@ -1,0 +1,150 @@
+"""One request and all that is known of it: made when it arrives, dropped when it is settled.
+
+Middlewares read and write its fields; what must happen later they register here:
+
+    x.on_reply(fn)   once, when the head of the answer is known, before its first byte
+    x.filter(dec)    a Decoder that changes the stream; switches the raw path off
+    x.watch(tap)     sees the bytes that go to the caller, cannot change them
+    x.at_end(fn)     sync, once, last in first out, whatever happened
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.base.clock import monotonic
+from proxy.base.errors import ProxyError
+from proxy.core.caller import ANONYMOUS, Caller
+from proxy.core.reply import Reply
+from proxy.core.runtime import Runtime
+from proxy.wire.operations import Operation
+from proxy.wire.tail import Tail
+
+if TYPE_CHECKING:
+    from proxy.core.attempt import Attempt
+    from proxy.core.target import Route, Target
+    from proxy.core.upload import FormUpload, StreamUpload
+    from proxy.wire.body import Body
+
+log = logging.getLogger("llm-proxy.exchange")
+
+
+class Decoder(Protocol):
+    """Changes a stream: bytes in, bytes out."""
+
+    def feed(self, data: bytes, /) -> bytes: ...
+    def finish(self) -> bytes: ...
+
+
+class Incoming(Protocol):
+    """The request as the server read it; the body is still on the wire."""
+
+    id: str
+    method: str
+    path: str  # Raw: percent-encoding kept, no query.
+    query: str  # Raw, without the question mark.
+    headers: Mapping[str, str]  # Names in any case.
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    length: int | None  # Content-Length, or None when chunked; 0 without a body.
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises TooLarge, SlowRequest."""
+
+    def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises TooLarge, SlowRequest."""
+
+
+class Exchange:
+    """One request, its decisions and its answer."""
+
+    __slots__ = (
+        "_at_end",
+        "_on_reply",
+        "admitted",
+        "attempts",
+        "body",
+        "caller",
+        "error",
+        "filters",
+        "finished",
+        "first_byte",
+        "id",
+        "incoming",
+        "model",
+        "operation",
+        "path",
+        "plan",
+        "received",
+        "reply",
+        "route",
+        "runtime",
+        "stream",
+        "tail",
+        "trace",
+        "usage_asked",
+        "watchers",
+    )
+
+    def __init__(
+        self, runtime: Runtime, incoming: Incoming, operation: Operation, path: str
+    ) -> None:
+        self.runtime = runtime
+        self.incoming = incoming
+        self.id = incoming.id
+        self.operation = operation
+        self.path = path  # Below /v1, with a leading slash.
+        self.received = monotonic()
+        self.admitted = 0.0
+        self.first_byte = 0.0
+        self.finished = False  # The caller got a whole answer.
+        self.caller: Caller = ANONYMOUS
+        self.trace: tuple[tuple[bytes, bytes], ...] = ()
+        self.body: Body | FormUpload | StreamUpload | None = None
+        self.model: str | None = None  # The model asked for.
+        self.stream = False
+        self.usage_asked = False  # The caller itself asked for usage in the stream.
+        self.route: Route | None = None
+        self.plan: tuple[Target, ...] = ()
+        self.attempts: list[Attempt] = []
+        self.reply: Reply | None = None
+        self.error: BaseException | None = None
+        self.tail = Tail()
+        self.filters: list[Decoder] = []
+        self.watchers: list[Callable[[bytes], None]] = []
+        self._on_reply: list[Callable[[Reply], None]] = []
+        self._at_end: list[Callable[[Exchange], None]] = []
+
+    def on_reply(self, fn: Callable[[Reply], None]) -> None:
+        """Call `fn` once with the reply, before its first byte goes out."""
+        self._on_reply.append(fn)
+
+    def filter(self, decoder: Decoder) -> None:
+        """Put a decoder at the end of the chain that the body passes."""
+        self.filters.append(decoder)
+
+    def watch(self, tap: Callable[[bytes], None]) -> None:
+        """Show `tap` all bytes that go to the caller."""
+        self.watchers.append(tap)
+
+    def at_end(self, fn: Callable[["Exchange"], None]) -> None:
+        """Call `fn` when the exchange ends, whatever happened; last in, first out."""
+        self._at_end.append(fn)
+
+    def announce(self, reply: Reply) -> None:
+        """The head is known: run what `on_reply` registered."""
+        for fn in self._on_reply:
+            fn(reply)
+
+    def settle(self) -> None:
+        """The end. Synchronous, so that no cancellation can skip it."""
+        while self._at_end:
+            fn = self._at_end.pop()
+            try:
+                fn(self)
+            except Exception:
+                log.exception("an end action of %s failed", self.id)
+
+    @property
+    def refusal(self) -> ProxyError | None:
+        """The error that the caller was or will be told, if any."""
+        return self.error if isinstance(self.error, ProxyError) else None

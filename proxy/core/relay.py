@@ -1,0 +1,182 @@
+"""The answer on its way to the caller, piece by piece, in the loop turn each piece arrives.
+
+The path is chosen once, from the head:
+
+- a small body that is here already: head and body in one write;
+- JSON: held until it is whole (up to `HOLD`), so that a body that is cut becomes a clear error;
+- events: forwarded event by event, so that a stream that is cut ends between two events and an
+  error event can follow; never `[DONE]` after a cut;
+- what came compressed although nobody asked for it, and must be read: decompressed;
+- all else: bytes as they come; a cut closes the connection without the end of the body.
+
+Per piece there is no await, no clock, no task and no log: `_Stream.sink` is a plain function that
+the vendor's connection calls.
+"""
+
+import logging
+
+from proxy.base.errors import Cut, UpstreamError
+from proxy.core.exchange import Exchange
+from proxy.core.ports import Answer, Out
+from proxy.core.reply import Reply
+from proxy.wire import errors
+from proxy.wire.coding import Inflate, is_gzip
+from proxy.wire.headers import value, without
+from proxy.wire.operations import StreamEnd
+from proxy.wire.sse import WholeEvents
+from proxy.wire.tail import is_whole, lacks_only_done
+
+log = logging.getLogger("llm-proxy.relay")
+
+HOLD = 1024 * 1024
+
+
+async def relay(x: Exchange, out: Out) -> None:
+    """Send the reply. Raises UpstreamError only while nothing was sent."""
+    reply = x.reply
+    assert reply is not None  # admit or dispatch made one.
+    x.announce(reply)
+    if reply.answer is None:
+        out.whole(reply.status, reply.headers, reply.body)
+    else:
+        try:
+            await _relay_answer(x, reply, reply.answer, out)
+        except BaseException:
+            reply.answer.abort()
+            raise
+    await out.flush()
+
+
+async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
+    if x.incoming.method == "HEAD":
+        await answer.read(0)
+        out.whole(reply.status, reply.headers, b"", _length(answer))
+        return
+    inflate = _inflate(x, reply, answer)
+    if not (x.filters or x.watchers or reply.events or inflate):
+        body = answer.take()
+        if body is not None:
+            x.tail.feed(body)
+            out.whole(reply.status, reply.headers, body)
+            x.finished = True
+            return
+    stream = _Stream(x, reply, answer, out, inflate)
+    try:
+        await answer.pump(stream.sink)
+        stream.finish()
+        x.finished = True
+    except UpstreamError as error:
+        if not out.started:
+            raise
+        stream.fail(error)
+
+
+class _Stream:
+    """What happens to each piece, and at the end."""
+
+    __slots__ = ("_answer", "_events", "_held", "_inflate", "_out", "_reply", "_size", "_x")
+
+    def __init__(
+        self, x: Exchange, reply: Reply, answer: Answer, out: Out, inflate: Inflate | None
+    ) -> None:
+        self._x = x
+        self._reply = reply
+        self._answer = answer
+        self._out = out
+        self._inflate = inflate
+        self._events: WholeEvents | None = None
+        self._held: list[bytes] | None = None
+        self._size = 0
+        if reply.events and (inflate or value(answer.headers, b"content-encoding") is None):
+            first = x.filters[0] if x.filters else None
+            self._events = first if isinstance(first, WholeEvents) else WholeEvents()
+            if first is not self._events:
+                x.filters.insert(0, self._events)
+        if (value(reply.headers, b"content-type") or b"").startswith(b"application/json"):
+            self._held = []
+        else:
+            self._start()
+
+    def sink(self, data: bytes) -> None:
+        """One read from the vendor."""
+        if self._inflate is not None:
+            data = self._inflate.feed(data)
+        x = self._x
+        x.tail.feed(data)
+        for decoder in x.filters:
+            data = decoder.feed(data)
+        if data:
+            self._emit(data)
+
+    def finish(self) -> None:
+        """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
+        x = self._x
+        end = x.operation.stream_end if self._events is not None else StreamEnd.FRAMING
+        forgot_done = False
+        if not is_whole(last := x.tail.last(), end):
+            forgot_done = end is StreamEnd.DONE and lacks_only_done(last)
+            if not forgot_done:
+                raise Cut("the vendor's stream ended before its last event")
+        self._drain_decoders()
+        if forgot_done:
+            self._emit(b"data: [DONE]\n\n")
+        if self._held is not None:
+            self._out.whole(self._reply.status, self._reply.headers, b"".join(self._held))
+        else:
+            self._out.end()
+
+    def fail(self, error: UpstreamError) -> None:
+        """The answer broke off after its first byte: say so where that can be said."""
+        x = self._x
+        x.error = error
+        if x.attempts:
+            x.attempts[-1].error = error.kind
+        log.warning("%s: the answer broke off: %s", x.id, error.message)
+        if self._events is None or self._events.inside:
+            self._out.cut()
+            return
+        self._out.write(errors.event(error))
+        self._out.end()
+
+    def _drain_decoders(self) -> None:
+        """Let each decoder give what it holds, through those behind it."""
+        rest = b"" if self._inflate is None else self._inflate.finish()
+        for decoder in self._x.filters:
+            rest = (decoder.feed(rest) if rest else b"") + decoder.finish()
+        if rest:
+            if self._events is not None and not rest.endswith((b"\n\n", b"\r\n\r\n")):
+                rest += b"\n\n"  # An event without its blank line would be dropped by readers.
+            self._emit(rest)
+
+    def _emit(self, data: bytes) -> None:
+        held = self._held
+        for watcher in self._x.watchers:
+            watcher(data)
+        if held is None:
+            self._out.write(data)
+            return
+        held.append(data)
+        self._size += len(data)
+        if self._size > HOLD:
+            self._held = None
+            self._start()
+            self._out.write(b"".join(held))
+
+    def _start(self) -> None:
+        changes = self._x.filters or self._inflate
+        length = None if changes else _length(self._answer)
+        self._out.start(self._reply.status, self._reply.headers, self._answer, length)
+
+
+def _inflate(x: Exchange, reply: Reply, answer: Answer) -> Inflate | None:
+    """A decoder for a body that is compressed and must be read, its header taken off."""
+    coding = value(answer.headers, b"content-encoding")
+    if coding is None or not is_gzip(coding) or not (x.operation.has_usage or reply.events):
+        return None
+    reply.headers = without(reply.headers, b"content-encoding")
+    return Inflate()
+
+
+def _length(answer: Answer) -> int | None:
+    length = value(answer.headers, b"content-length")
+    return int(length) if length is not None else None

@@ -1,0 +1,32 @@
+"""One configuration, built whole: what a request needs and nothing that changes.
+
+A reload builds another Runtime and swaps one reference; a request keeps the one it began with.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proxy.core.caller import Callers
+from proxy.core.target import Catalogue, Target
+
+if TYPE_CHECKING:
+    from proxy.core.exchange import Exchange
+    from proxy.core.reply import Reply
+
+Middleware = Callable[["Exchange"], Awaitable["Reply | None"]]
+"""Return a Reply: answer now. Raise ProxyError: refuse. Return None: go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The snapshot a request lives in."""
+
+    version: str
+    middlewares: tuple[Middleware, ...]
+    catalogue: Catalogue
+    callers: Callers | None  # None: auth is off and everybody is anonymous.
+    passthrough: Target | None
+    providers: dict[str, Target]  # By name: where `x-llm-proxy-provider` may send operations.
+    max_body: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()  # Sent with every answer.

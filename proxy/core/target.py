@@ -1,0 +1,82 @@
+"""Where a request can go: providers, targets and models, as the life of a request sees them.
+
+Built once per configuration by `build/`, immutable, shared by all requests of a snapshot.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
+from proxy.wire.operations import Operation
+
+if TYPE_CHECKING:
+    from proxy.base.errors import UpstreamError
+    from proxy.core.exchange import Decoder, Exchange
+    from proxy.wire.headers import Pairs
+
+
+class Adapter(Protocol):
+    """How one vendor speaks one operation: pure, no I/O, no clock."""
+
+    def request(self, x: "Exchange", target: "Target", /) -> Outgoing:
+        """The request as the vendor wants it; an unchanged body is the raw bytes themselves."""
+
+    def decoder(self, x: "Exchange", /) -> "Decoder | None":
+        """What must change in a stream of events; None: nothing, the raw path."""
+
+    def headers(self, x: "Exchange", answer: Answer, /) -> "Pairs":
+        """The answer's header fields for the caller."""
+
+    def error(self, x: "Exchange", answer: Answer, body: bytes, /) -> "UpstreamError":
+        """What an answer of status 400 or above means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A vendor account: an address, credentials, deadlines."""
+
+    name: str
+    transport: Transport
+    timeouts: Timeouts
+    adapters: Mapping[str, Adapter]  # By operation name; "" for every other operation.
+    base_path: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()  # Configured fields, sent with every request.
+    replaced: frozenset[bytes] = frozenset()  # Lower-case names of `headers`.
+    credentials: Iterator[tuple[bytes, bytes] | None] | None = (
+        None  # The next key's field, in turn.
+    )
+    off: str | None = None  # Why it cannot be used, or None.
+
+    def adapter(self, operation: Operation) -> Adapter:
+        return self.adapters.get(operation.name) or self.adapters[""]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One provider with the model's name there. `model` is empty for operations without a model."""
+
+    provider: Provider
+    model: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a model's name in a request leads to: targets in the order they are to be tried."""
+
+    model: str  # The configured name that matched (may be a pattern).
+    targets: tuple[Target, ...]
+
+
+class Catalogue(Protocol):
+    """All configured models."""
+
+    def route(self, asked: str) -> Route | None:
+        """The route of a model name, targets in order for this request, or None if unknown."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that can be asked for literally (no patterns)."""
+
+    def near(self, asked: str) -> str | None:
+        """The known name most like `asked`, if any is."""

@@ -1,0 +1,36 @@
+"""`GET /v1/models` and `/v1/models/{id}`: what this key may use, answered here."""
+
+from urllib.parse import unquote
+
+from proxy.base.errors import AccessDenied
+from proxy.base.jsonio import dumps
+from proxy.core.exchange import Exchange
+from proxy.core.reply import Reply, json_reply
+from proxy.middleware.rules import unknown_model
+from proxy.wire.operations import MODELS
+
+
+async def catalogue(x: Exchange) -> Reply | None:
+    """Answer the operations on models."""
+    if x.operation is not MODELS:
+        return None
+    asked = unquote(x.path.removeprefix("/models").removeprefix("/"))
+    if asked:
+        return json_reply(dumps(_one(x, asked)))
+    names = (name for name in x.runtime.catalogue.names() if name in x.caller.models)
+    return json_reply(dumps({"object": "list", "data": [_card(name) for name in names]}))
+
+
+def _one(x: Exchange, asked: str) -> dict[str, object]:
+    if x.runtime.catalogue.route(asked) is None:
+        raise unknown_model(x, asked)
+    if asked not in x.caller.models:
+        raise AccessDenied(
+            f"this key may not use the model `{asked}`", code="key_model_access_denied"
+        )
+    return _card(asked)
+
+
+def _card(name: str) -> dict[str, object]:
+    # When a configured name came to be is not known; the SDKs want a number.
+    return {"id": name, "object": "model", "created": 0, "owned_by": "llm-proxy"}

@@ -1,0 +1,32 @@
+"""Which model is meant: from the name asked for to a configured model."""
+
+from proxy.base.errors import NotFound
+from proxy.core.exchange import Exchange
+from proxy.core.reply import Reply
+
+
+async def rules(x: Exchange) -> Reply | None:
+    """Fill in `x.route`. Raises NotFound for a name that is not configured.
+
+    A body without a model goes on without a route: several of OpenAI's operations have a
+    default model, which only the vendor of `passthrough` knows."""
+    if x.model is None:
+        return None
+    x.route = x.runtime.catalogue.route(x.model)
+    if x.route is None:
+        raise unknown_model(x, x.model)
+    return None
+
+
+def unknown_model(x: Exchange, asked: str) -> NotFound:
+    """Says that there is no such model, and which one may have been meant."""
+    known = x.runtime.catalogue
+    near = known.near(asked)
+    hint = ""
+    if near is not None and near in x.caller.models:
+        hint = f"; did you mean `{near}`?"
+    return NotFound(
+        f"the model `{asked[:200]}` does not exist here{hint} (GET /v1/models lists the models)",
+        code="model_not_found",
+        param="model",
+    )

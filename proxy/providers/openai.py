@@ -1,0 +1,109 @@
+"""Vendors that speak OpenAI's wire format: nearly everything passes as it came.
+
+What may change: `model`, when the target calls it otherwise; `stream_options`, to ask for usage;
+the caller's credentials, which give way to the operator's.
+"""
+
+import msgspec
+
+from proxy.base.errors import Refused, UpstreamError
+from proxy.core.exchange import Decoder, Exchange
+from proxy.core.ports import Answer, Outgoing, Upload
+from proxy.core.target import Target
+from proxy.core.upload import FormUpload
+from proxy.wire.body import Body
+from proxy.wire.errors import has_key, is_openai_shape, message_in, without_keys
+from proxy.wire.headers import Pairs, to_caller, to_vendor, value
+from proxy.wire.sse import WithoutUsage
+
+_IDENTITY = (b"accept-encoding", b"identity")
+_ACCEPT = frozenset((b"accept-encoding",))
+_READ_BY_US = _ACCEPT | {b"content-encoding"}  # A compressed JSON body leaves uncompressed.
+_ERROR_HEADERS = frozenset((b"content-type", b"content-encoding"))
+_NO_RETRY = ((b"x-should-retry", b"false"),)
+
+
+class OpenAIAdapter:
+    """Every operation of an OpenAI-compatible vendor."""
+
+    def request(self, x: Exchange, target: Target, /) -> Outgoing:
+        """The caller's request with the target's model and credentials."""
+        provider = target.provider
+        replaced = provider.replaced
+        if x.operation.has_model:  # The answer must be readable: usage stands in it.
+            replaced |= _READ_BY_US if isinstance(x.body, Body) else _ACCEPT
+        headers = to_vendor(x.incoming.raw_headers, replaced)
+        if x.operation.has_model:
+            headers.append(_IDENTITY)
+        headers += x.trace
+        headers += provider.headers
+        if provider.credentials is not None and (field := next(provider.credentials)) is not None:
+            headers.append(field)
+        query = x.incoming.query
+        path = provider.base_path + x.path
+        return Outgoing(
+            x.incoming.method, f"{path}?{query}" if query else path, headers, _body(x, target.model)
+        )
+
+    def decoder(self, x: Exchange, /) -> Decoder | None:
+        """Hides the usage event from callers that did not ask for it."""
+        return WithoutUsage() if _asks_usage(x) else None
+
+    def headers(self, x: Exchange, answer: Answer, /) -> Pairs:
+        """The vendor's fields, its request id under a name of its own."""
+        headers = to_caller(answer.headers)
+        vendor_id = value(answer.headers, b"x-request-id")
+        if vendor_id is not None:
+            headers.append((b"x-llm-proxy-upstream-request-id", vendor_id))
+        return headers
+
+    def error(self, x: Exchange, answer: Answer, body: bytes, /) -> UpstreamError:
+        """An answer of status 400 or above, in OpenAI's shape whatever the vendor sent.
+
+        A refused credential is the operator's, not the caller's: it is told as 502."""
+        headers = tuple(to_caller(answer.headers, _ERROR_HEADERS))
+        if answer.status == 401:
+            return Refused(
+                502,
+                "the vendor refused the proxy's credentials; tell the operator of this proxy",
+                code="upstream_authentication",
+                headers=_NO_RETRY,
+            )
+        if is_openai_shape(body):
+            if has_key(body):
+                body = without_keys(body.decode("utf-8", "replace")).encode()
+            return Refused(answer.status, "the vendor refused", headers=headers, body=body)
+        words = message_in(body) or "no reason that can be read"
+        kind = "invalid_request_error" if answer.status < 500 else None
+        return Refused(
+            answer.status,
+            f"the vendor answered {answer.status}: {words}",
+            type=kind,
+            headers=headers,
+        )
+
+
+def _body(x: Exchange, model: str) -> bytes | Upload:
+    body = x.body
+    if body is None:
+        return b""
+    if isinstance(body, Body):
+        if model and model != body.text("model"):
+            body.set("model", msgspec.json.encode(model))
+        if _asks_usage(x):
+            _ask_usage(body)
+        return body.raw
+    if isinstance(body, FormUpload) and model:
+        body.replace_model(model)
+    return body
+
+
+def _asks_usage(x: Exchange) -> bool:
+    return x.stream and x.operation.can_ask_usage and not x.usage_asked
+
+
+def _ask_usage(body: Body) -> None:
+    options = body.members("stream_options") or {}
+    if bytes(options.get("include_usage", b"")) != b"true":
+        options["include_usage"] = msgspec.Raw(b"true")
+        body.set("stream_options", msgspec.json.encode(options))

@@ -1,0 +1,60 @@
+"""All configured models: exact names first, then patterns, the most specific first.
+
+A pattern has one `*`. What the star stood for takes the place of the star in a target's model, so
+`openai/*` with the target model `*` sends the rest of the name upstream.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from proxy.core.target import Route, Target
+from proxy.routing.weighted import order
+
+_LONGEST_COMPARED = 100
+
+
+class Models:
+    """The Catalogue of a configuration."""
+
+    def __init__(self, models: Mapping[str, tuple[Target, ...]]) -> None:
+        self._exact = {name: targets for name, targets in models.items() if "*" not in name}
+        starred = [(name, targets) for name, targets in models.items() if "*" in name]
+        # The longer the literal text, the more specific the pattern.
+        starred.sort(key=lambda item: len(item[0]), reverse=True)
+        self._patterns: tuple[tuple[str, str, str, tuple[Target, ...]], ...] = tuple(
+            (name, *_halves(name), targets) for name, targets in starred
+        )
+
+    def route(self, asked: str) -> Route | None:
+        """The route of a model name, targets in order for this request, or None if unknown."""
+        targets = self._exact.get(asked)
+        if targets is not None:
+            return Route(asked, order(targets))
+        for name, before, after, starred in self._patterns:
+            if (
+                asked.startswith(before)
+                and asked.endswith(after)
+                and len(asked) > len(before) + len(after)
+            ):
+                star = asked[len(before) : len(asked) - len(after)]
+                return Route(name, order(tuple(_filled(target, star) for target in starred)))
+        return None
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that can be asked for literally (no patterns)."""
+        return tuple(self._exact)
+
+    def near(self, asked: str) -> str | None:
+        """The known name most like `asked`, if any is."""
+        near = difflib.get_close_matches(asked[:_LONGEST_COMPARED], self._exact, n=1)
+        return near[0] if near else None
+
+
+def _halves(pattern: str) -> tuple[str, str]:
+    before, _, after = pattern.partition("*")
+    return before, after
+
+
+def _filled(target: Target, star: str) -> Target:
+    return replace(target, model=target.model.replace("*", star, 1))

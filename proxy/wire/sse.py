@@ -1,0 +1,95 @@
+"""Server-sent events (WHATWG HTML §9.2), as far as a proxy must know them.
+
+`WholeEvents` forwards a stream event by event, bytes unchanged: whatever the packets were, what
+goes on ends at an event's end. So a stream that is cut never leaves half an event in front of the
+error event that tells of the cut. The usual case, a read that ends where an event ends, costs one
+comparison.
+
+An event larger than `HOLD` bytes (a picture) is passed on as it comes.
+"""
+
+import re
+
+HOLD = 1024 * 1024
+_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_ANY_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+class WholeEvents:
+    """Holds back the unfinished event at the end of what has arrived."""
+
+    __slots__ = ("_held", "inside")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.inside = False  # Whether what was passed on ends within an event.
+
+    def feed(self, data: bytes) -> bytes:
+        """What may go on now: whole events, maybe none."""
+        if not self._held and data.endswith(_ENDS):
+            self.inside = False
+            return data
+        data = self._held + data
+        end = end_of_events(data)
+        if len(data) - end > HOLD:
+            self._held, self.inside = b"", True
+            return data
+        self._held = data[end:]
+        if end:
+            self.inside = False
+        return data[:end]
+
+    def finish(self) -> bytes:
+        """What is left at the clean end of the stream."""
+        held, self._held = self._held, b""
+        return held
+
+
+class WithoutUsage(WholeEvents):
+    """Also drops the event that carries nothing but usage, for callers that did not ask for it.
+
+    OpenAI sends it last, with empty `choices`, when `stream_options.include_usage` is true."""
+
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> bytes:
+        data = super().feed(data)
+        return data if _USAGE.search(data) is None else _drop_usage(data)
+
+    def finish(self) -> bytes:
+        data = super().finish()
+        return data if _USAGE.search(data) is None else _drop_usage(data)
+
+
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+
+def end_of_events(data: bytes) -> int:
+    """The offset behind the last whole event in `data`; 0 when there is none."""
+    end = 0
+    for mark in _ENDS:
+        at = data.rfind(mark, end)
+        if at >= 0:
+            end = at + len(mark)
+    return end
+
+
+def split(data: bytes) -> list[bytes]:
+    """The events in `data`, each with its end; the last may be unfinished."""
+    events = []
+    start = 0
+    for match in _ANY_END.finditer(data):
+        events.append(data[start : match.end()])
+        start = match.end()
+    if start < len(data):
+        events.append(data[start:])
+    return events
+
+
+def _drop_usage(data: bytes) -> bytes:
+    return b"".join(
+        event
+        for event in split(data)
+        if _USAGE.search(event) is None or _NO_CHOICES.search(event) is None
+    )

@@ -1,0 +1,80 @@
+"""The last bytes of an answer: usage and the proof that a stream came to its end.
+
+Both stand at the end of every answer of OpenAI's API, so remembering references to the last few
+chunks is all that is done while the bytes pass; nothing is parsed until the end.
+"""
+
+import re
+from collections import deque
+
+from proxy.wire.operations import StreamEnd
+
+KEEP = 16 * 1024
+
+_USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
+_RESPONSE_END = re.compile(
+    rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
+)
+_ERROR = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\s*[{"])')
+
+
+class Tail:
+    """Keeps at least the last `KEEP` bytes that were fed."""
+
+    __slots__ = ("_chunks", "_size", "total")
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self.total = 0
+
+    def feed(self, data: bytes) -> None:
+        chunks = self._chunks
+        chunks.append(data)
+        self._size = size = self._size + len(data)
+        self.total += len(data)
+        if size > KEEP and size - len(chunks[0]) >= KEEP:
+            self._size -= len(chunks.popleft())
+
+    def last(self) -> bytes:
+        return b"".join(self._chunks)
+
+    def usage(self) -> bytes | None:
+        """The JSON text of the last `usage` object, or None."""
+        tail = self.last()
+        last = None
+        for last in _USAGE.finditer(tail):  # noqa: B007
+            pass
+        return None if last is None else _balanced(tail, last.end())
+
+
+def is_whole(tail: bytes, end: StreamEnd) -> bool:
+    """Whether a stream with these last bytes came to its end."""
+    match end:
+        case StreamEnd.DONE:
+            return _DONE.search(tail) is not None or _ERROR.search(tail) is not None
+        case StreamEnd.RESPONSE:
+            return _RESPONSE_END.search(tail) is not None or _ERROR.search(tail) is not None
+        case StreamEnd.FRAMING:
+            return True
+
+
+def lacks_only_done(tail: bytes) -> bool:
+    """Whether a chat stream gave its finish reason and merely forgot `[DONE]`."""
+    return _FINISH.search(tail) is not None
+
+
+def _balanced(text: bytes, start: int) -> bytes | None:
+    """The JSON object that begins at `start`, or None when it is not whole."""
+    depth = 0
+    for match in _BRACES.finditer(text, start):
+        token = match.group()
+        depth += (token == b"{") - (token == b"}")
+        if depth == 0:
+            return text[start : match.end()]
+    return None
+
+
+_BRACES = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]')
