@@ -56,7 +56,17 @@ async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
     events = content_type.startswith(b"text/event-stream")
     if events and (decoder := adapter.decoder(x)) is not None:
         x.filters.insert(0, decoder)
-    return Reply(answer.status, adapter.headers(x, answer), answer=answer, events=events)
+    headers = adapter.headers(x, answer)
+    headers.append((b"x-llm-proxy-provider", provider.name.encode()))
+    if target.model:
+        headers.append((b"x-llm-proxy-model", target.model.encode()))
+    headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * _overhead(x, attempt))))
+    return Reply(answer.status, headers, answer=answer, events=events)
+
+
+def _overhead(x: Exchange, last: Attempt) -> float:
+    """Seconds from the request's arrival to now that were not spent waiting for this vendor."""
+    return monotonic() - x.received - (last.first_byte - last.started)
 
 
 async def _refuse_errors(x: Exchange, adapter: Adapter, answer: Answer) -> None:

@@ -29,4 +29,4 @@ class Runtime:
     passthrough: Target | None
     providers: dict[str, Target]  # By name: where `x-llm-proxy-provider` may send operations.
     max_body: int
-    headers: tuple[tuple[bytes, bytes], ...] = ()  # Sent with every answer.
+    head_lines: bytes = b""  # Header lines, rendered, that every answer carries.

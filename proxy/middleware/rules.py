@@ -1,17 +1,24 @@
 """Which model is meant: from the name asked for to a configured model."""
 
-from proxy.base.errors import NotFound
+from proxy.base.errors import BadRequest, NotFound
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
+_LONGEST = 256
+
 
 async def rules(x: Exchange) -> Reply | None:
-    """Fill in `x.route`. Raises NotFound for a name that is not configured.
+    """Fill in `x.route`. Raises NotFound for a name that is not configured, BadRequest
+    for one that no header could carry.
 
     A body without a model goes on without a route: several of OpenAI's operations have a
     default model, which only the vendor of `passthrough` knows."""
     if x.model is None:
         return None
+    if len(x.model) > _LONGEST or not x.model.isprintable():
+        raise BadRequest(
+            f"`model` must be printable and at most {_LONGEST} characters", param="model"
+        )
     x.route = x.runtime.catalogue.route(x.model)
     if x.route is None:
         raise unknown_model(x, x.model)

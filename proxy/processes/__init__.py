@@ -1,1 +1,1 @@
-"""The supervisor and its children: workers and control."""
+"""The processes of one proxy: a small supervisor, the workers (data plane) and control."""

@@ -1,0 +1,122 @@
+"""What the mock vendor says: pure, all bytes prepared before they are needed.
+
+A plan is how an answer is streamed: so many chunks, so many milliseconds apart, the first after a
+delay. It is named by the model (`bench-stream-50x20`, `bench-stream-50x20-300`) or by the header
+`x-bench-plan: 50x20-300`. Chunk n carries the text "00000n ", so that a lost, doubled or reordered
+chunk is seen by whoever counts. Every frame is one chunk of HTTP's chunked coding with one event.
+"""
+
+import re
+from dataclasses import dataclass
+
+_PLAN = re.compile(rb"(\d{1,6})x(\d{1,6})(?:-(\d{1,6}))?$")
+_STREAM = re.compile(rb'"stream"\s*:\s*true')
+_USAGE = re.compile(rb'"include_usage"\s*:\s*true')
+_MODEL = re.compile(rb'"model"\s*:\s*"bench-stream-([0-9x-]+)"')
+
+_CHUNK = (
+    '{{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,'
+    '"model":"bench-1","choices":[{choices}]{rest}}}'
+)
+_USAGE_JSON = '{"prompt_tokens":230,"completion_tokens":%d,"total_tokens":%d}'
+_TEXT = (
+    "The bench vendor has read the question and gives the same answer to everybody, always. " * 2
+)
+
+
+def _json_answer(status: bytes, body: bytes, more: bytes = b"") -> bytes:
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
+    return head % (status, len(body), more) + body
+
+
+CHAT_BODY = (
+    b'{"id":"chatcmpl-bench","object":"chat.completion","created":1790000000,"model":"bench-1",'
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"%s","refusal":null},'
+    b'"logprobs":null,"finish_reason":"stop"}],"usage":%s,"system_fingerprint":"fp_bench"}'
+) % (_TEXT.encode(), (_USAGE_JSON % (40, 270)).encode())
+"""The body of every answer that is not streamed: 0.5 kB."""
+
+CHAT = _json_answer(b"200 OK", CHAT_BODY, b"x-request-id: req_bench\r\n")
+NOT_FOUND = _json_answer(
+    b"404 Not Found",
+    b'{"error":{"message":"The bench vendor knows chat completions only.",'
+    b'"type":"invalid_request_error","param":null,"code":"not_found"}}',
+)
+BAD_REQUEST = _json_answer(
+    b"400 Bad Request",
+    b'{"error":{"message":"This is not HTTP.","type":"invalid_request_error",'
+    b'"param":null,"code":null}}',
+    b"Connection: close\r\n",
+)
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+    b"Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\nx-request-id: req_bench\r\n\r\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one answer is streamed; times in seconds."""
+
+    chunks: int = 10
+    pace: float = 0.0
+    delay: float = 0.0
+
+
+DEFAULT_PLAN = Plan()
+
+
+def read_plan(text: bytes) -> Plan | None:
+    """`50x20-300` → 50 chunks, one every 20 ms, the first after 300 ms. None if it is no plan."""
+    found = _PLAN.match(text)
+    if found is None:
+        return None
+    chunks, pace, delay = found.groups(b"0")
+    return Plan(int(chunks), int(pace) / 1000, int(delay) / 1000)
+
+
+def wants_stream(body: bytes) -> bool:
+    return _STREAM.search(body) is not None
+
+
+def wants_usage(body: bytes) -> bool:
+    return _USAGE.search(body) is not None
+
+
+def plan_of_model(body: bytes) -> Plan:
+    found = _MODEL.search(body)
+    return (found and read_plan(found[1])) or DEFAULT_PLAN
+
+
+def _frame(data: str) -> bytes:
+    event = f"data: {data}\n\n".encode()
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
+def _chunk(delta: str, finish: str = "null") -> str:
+    choice = f'{{"index":0,"delta":{{{delta}}},"logprobs":null,"finish_reason":{finish}}}'
+    return _CHUNK.format(choices=choice, rest="")
+
+
+class Frames:
+    """The numbered frames of streams, made once and shared by all of them."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+
+    def up_to(self, count: int) -> list[bytes]:
+        """A list of at least `count` frames, each ready to be written."""
+        frames = self._frames
+        for number in range(len(frames), count):
+            role = '"role":"assistant",' if number == 0 else ""
+            frames.append(_frame(_chunk(f'{role}"content":"{number:06d} "')))
+        return frames
+
+
+def stream_end(chunks: int, *, usage: bool) -> bytes:
+    """The finish reason, usage if it was asked for, `[DONE]`, and the end of the body."""
+    frames = [_frame(_chunk("", '"stop"'))]
+    if usage:
+        counted = f',"usage":{_USAGE_JSON % (chunks, 230 + chunks)}'
+        frames.append(_frame(_CHUNK.format(choices="", rest=counted)))
+    return b"".join([*frames, _frame("[DONE]"), b"0\r\n\r\n"])

@@ -1,0 +1,105 @@
+"""Processes that a run starts: bounded in time, ended by pid with all below them, whatever happens.
+
+A child runs in a session of its own, so that Ctrl-C reaches only us and we decide what ends when.
+What it prints goes to a pipe, what it complains of to a file that is shown when it fails.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bench.measure import pin, start_time, tree
+from proxy.base.clock import monotonic
+from proxy.base.jsonio import loads
+
+_PATIENCE = 8.0
+_POLL = 0.02
+
+
+class ChildFailed(Exception):
+    """A process that we started did not do what it is for."""
+
+
+class Child:
+    """One started process; ends with the `with` block."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, cores: Sequence[int]) -> None:
+        self.name = name
+        # Closed in `end`: both live as long as the process does.
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            start_new_session=True,
+            cwd=Path(__file__).parent.parent,
+        )
+        self.pid = self._process.pid
+        pin(self.pid, cores)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def line(self, limit: float) -> Any:
+        """The next line that it prints, as JSON. Raises ChildFailed when none comes in time."""
+        out = self._process.stdout
+        assert out is not None
+        ready, _, _ = select.select([out], [], [], limit)
+        text = out.readline() if ready else b""
+        if not text:
+            raise ChildFailed(f"{self.name}: {self.why()}")
+        return loads(text)
+
+    def why(self) -> str:
+        """The end of what it complained of, for people."""
+        status = self._process.poll()
+        self._complaints.seek(0)
+        said = self._complaints.read()[-2000:].decode(errors="replace").strip()
+        state = "is running and says nothing" if status is None else f"ended with {status}"
+        return f"{state}\n{said}" if said else state
+
+    def end(self) -> None:
+        """Ask it to end, wait, then kill what is left of it and of everything below it."""
+        known = [(pid, start_time(pid)) for pid in tree(self.pid)] if self.running else []
+        if self.running:
+            self._process.terminate()
+        until = monotonic() + _PATIENCE
+        while monotonic() < until and self.running:
+            time.sleep(_POLL)
+        for pid, began in known:
+            if began is not None and start_time(pid) == began and pid != self.pid:
+                _kill(pid)
+        if self.running:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._complaints.close()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

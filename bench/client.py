@@ -1,0 +1,149 @@
+"""One connection of the load generator: sends a prepared request, times and judges the answer.
+
+Raw `asyncio.Protocol` + httptools; the owner is told when an answer ended and why, and may ask
+again at once on the same connection. Times are taken once per read, not per event: a read that
+brings two chunks has one gap, and `reads` beside `chunks` shows how much arrived together.
+"""
+
+import asyncio
+from typing import Protocol, cast
+
+import httptools
+
+from bench.tally import Tally
+from bench.verdict import PlainVerdict, StreamVerdict
+from proxy.base.clock import monotonic
+
+
+class Owner(Protocol):
+    """Who is told what happens to an answer."""
+
+    def flows(self, connection: "Connection", /) -> None:
+        """The first chunk of a stream arrived."""
+
+    def answered(self, connection: "Connection", wrong: str | None, /) -> None:
+        """The answer is over; `wrong` says what was wrong with it, None nothing.
+
+        When the connection cannot be used again, `connection.alive` is already false.
+        """
+
+
+class Connection(asyncio.Protocol):
+    """One client connection; one answer at a time."""
+
+    __slots__ = (
+        "_ended", "_keep", "_last", "_owner", "_parser", "_plain", "_stream", "_tally",
+        "_transport", "began", "busy",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, tally: Tally) -> None:
+        self._owner = owner
+        self._tally = tally
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._plain: PlainVerdict | None = None
+        self._stream: StreamVerdict | None = None
+        self._ended = False
+        self._keep = True
+        self._last = 0.0
+        self.began = 0.0
+        self.busy = False
+
+    @property
+    def alive(self) -> bool:
+        return self._transport is not None
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of the present stream so far."""
+        return self._stream.chunks if self._stream is not None else 0
+
+    @property
+    def streamed(self) -> bool:
+        return self._stream is not None
+
+    def silent_since(self) -> float:
+        """When the last byte came, or the request was sent."""
+        return max(self._last, self.began)
+
+    def ask(self, request: bytes, verdict: PlainVerdict | StreamVerdict) -> None:
+        """Send a request; only when not busy and alive."""
+        assert self._transport is not None
+        self._plain = verdict if isinstance(verdict, PlainVerdict) else None
+        self._stream = verdict if isinstance(verdict, StreamVerdict) else None
+        self._last = 0.0
+        self.busy = True
+        self.began = monotonic()
+        self._transport.write(request)
+
+    def drop(self, wrong: str | None) -> None:
+        """Close now. The owner of a busy one hears `wrong`, or nothing if that is None."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        if wrong is not None:
+            self._end(wrong)
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._transport = None
+            self._end("reset" if exc is not None else "cut")
+
+    def data_received(self, data: bytes) -> None:
+        before = self.chunks
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.drop("malformed")
+            return
+        if self._stream is not None:
+            self._time_read(self._stream.chunks - before)
+        if self._ended:
+            self._ended = False
+            self._finish()
+
+    def _time_read(self, new: int) -> None:
+        if not new:
+            return
+        now = monotonic()
+        tally = self._tally
+        if tally.open:
+            tally.chunks += new
+            tally.reads += 1
+            if self._last:
+                tally.gaps.append(now - self._last)
+        if not self._last:
+            tally.first_tokens.append(now - self.began)
+            self._owner.flows(self)
+        self._last = now
+
+    def on_body(self, body: bytes) -> None:
+        if self._stream is not None:
+            self._stream.feed(body)
+        elif self._plain is not None:
+            self._plain.feed(body)
+
+    def on_message_complete(self) -> None:
+        self._ended = True
+        self._keep = self._parser.should_keep_alive()
+
+    def _finish(self) -> None:
+        verdict = self._stream or self._plain
+        if verdict is None or not self.busy:
+            self.drop("unasked")
+            return
+        wrong = verdict.end(self._parser.get_status_code())
+        if not self._keep:
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.abort()
+        self._end(wrong)
+
+    def _end(self, wrong: str | None) -> None:
+        if self.busy:
+            self.busy = False
+            self._owner.answered(self, wrong)

@@ -1,0 +1,58 @@
+"""Paces any number of streams with one timer.
+
+A wheel of millisecond slots: each turn steps whatever fell due since the last one. Streams keep
+their own phase, so 500 of them do not burst together, and each due time is counted from the one
+before, so a late turn is made up and the rate stays true. Without streams there is no timer.
+"""
+
+import asyncio
+from typing import Protocol
+
+_TICKS_PER_SECOND = 1000
+
+
+class Paced(Protocol):
+    """Something that is stepped when it is due."""
+
+    def step(self) -> float | None:
+        """Do what is due; return the seconds until the next step, None at the end."""
+
+
+class Pacer:
+    """Steps streams when they are due; one per event loop."""
+
+    __slots__ = ("_count", "_last", "_loop", "_slots")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._slots: dict[int, list[Paced]] = {}
+        self._count = 0
+        self._last = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, stream: Paced, delay: float) -> None:
+        """Step `stream` for the first time after `delay` seconds, never in this loop turn."""
+        now = int(self._loop.time() * _TICKS_PER_SECOND)
+        if self._count == 0:
+            self._last = now
+            self._loop.call_later(1 / _TICKS_PER_SECOND, self._turn)
+        self._count += 1
+        self._put(stream, now + round(delay * _TICKS_PER_SECOND))
+
+    def _put(self, stream: Paced, due: int) -> None:
+        self._slots.setdefault(max(due, self._last + 1), []).append(stream)
+
+    def _turn(self) -> None:
+        now = int(self._loop.time() * _TICKS_PER_SECOND)
+        for due in range(self._last + 1, now + 1):
+            self._last = due
+            for stream in self._slots.pop(due, ()):
+                wait = stream.step()
+                if wait is None:
+                    self._count -= 1
+                else:
+                    self._put(stream, due + round(wait * _TICKS_PER_SECOND))
+        if self._count:
+            self._loop.call_later(1 / _TICKS_PER_SECOND, self._turn)

@@ -1,0 +1,177 @@
+"""A mock OpenAI vendor: chat completions, streamed and not, several times cheaper than any proxy.
+
+One `asyncio.Protocol` per connection on uvloop, parsed by httptools, no framework and no task.
+Requests may be pipelined: they are answered in order, a stream holds back those behind it. A client
+that does not read stops its own stream and no other. See `answers.py` for what is said and how a
+request chooses the pace. Run: `python -m bench.vendor [--port N] [--for SECONDS]`.
+"""
+
+import argparse
+import asyncio
+from collections import deque
+from typing import cast
+
+import httptools
+import uvloop
+
+from bench import answers
+from bench.measure import raise_file_limit
+from bench.pacer import Pacer
+from bench.service import announce, serve_for
+
+_CHAT_PATHS = (b"/v1/chat/completions", b"/chat/completions")
+_PAUSED_RETRY = 0.001
+
+
+class _Stream:
+    """One answer on its way out; stepped by the pacer, one write a step."""
+
+    __slots__ = ("_connection", "_frames", "_next", "_plan", "_usage", "stopped")
+
+    def __init__(
+        self,
+        connection: "VendorConnection",
+        plan: answers.Plan,
+        frames: list[bytes],
+        *,
+        usage: bool,
+    ) -> None:
+        self._connection = connection
+        self._plan = plan
+        self._frames = frames
+        self._usage = usage
+        self._next = 0
+        self.stopped = False
+
+    def step(self) -> float | None:
+        if self.stopped:
+            return None
+        if self._connection.paused:
+            return _PAUSED_RETRY
+        number = self._next
+        if number < self._plan.chunks:
+            self._next = number + 1
+            self._connection.write(self._frames[number])
+            return self._plan.pace
+        self._connection.write(answers.stream_end(self._plan.chunks, usage=self._usage))
+        self._connection.stream_ended()
+        return None
+
+
+class VendorConnection(asyncio.Protocol):
+    """One client of the vendor."""
+
+    __slots__ = (
+        "_body", "_frames", "_pacer", "_parser", "_plan", "_stream", "_transport", "_url",
+        "_waiting", "paused",
+    )  # fmt: skip
+
+    def __init__(self, pacer: Pacer, frames: answers.Frames) -> None:
+        self._pacer = pacer
+        self._frames = frames
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._stream: _Stream | None = None
+        self._waiting: deque[tuple[bytes, bytes, bytes]] = deque()
+        self._url = b""
+        self._plan = b""
+        self._body: list[bytes] = []
+        self.paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._stream is not None:
+            self._stream.stopped = True
+            self._stream = None
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.write(answers.BAD_REQUEST)
+            if self._transport is not None:
+                self._transport.close()
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._plan = b""
+        self._body = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"x-bench-plan":
+            self._plan = value
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        if self._stream is not None or self._waiting:
+            self._waiting.append((self._url, self._plan, body))
+        else:
+            self._answer(self._url, self._plan, body)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def stream_ended(self) -> None:
+        """The pacer wrote the last byte of a stream: answer what waited behind it."""
+        self._stream = None
+        while self._waiting and self._stream is None:
+            self._answer(*self._waiting.popleft())
+
+    def _answer(self, url: bytes, plan: bytes, body: bytes) -> None:
+        if url.partition(b"?")[0] not in _CHAT_PATHS:
+            self.write(answers.NOT_FOUND)
+        elif answers.wants_stream(body):
+            self._begin(answers.read_plan(plan) or answers.plan_of_model(body), body)
+        else:
+            self.write(answers.CHAT)
+
+    def _begin(self, plan: answers.Plan, body: bytes) -> None:
+        self.write(answers.STREAM_HEAD)
+        frames = self._frames.up_to(plan.chunks)
+        self._stream = _Stream(self, plan, frames, usage=answers.wants_usage(body))
+        self._pacer.add(self._stream, plan.delay)
+
+
+async def start(port: int = 0) -> asyncio.Server:
+    """Listen on loopback; for tests and for `main`."""
+    loop = asyncio.get_running_loop()
+    pacer, frames = Pacer(loop), answers.Frames()
+    return await loop.create_server(
+        lambda: VendorConnection(pacer, frames), "127.0.0.1", port, backlog=4096
+    )
+
+
+async def _main(port: int, seconds: float) -> None:
+    server = await start(port)
+    announce(server.sockets[0].getsockname()[1])
+    await serve_for(seconds)
+    server.close()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m bench.vendor", description=__doc__)
+    options.add_argument("--port", type=int, default=0, help="0: the kernel chooses")
+    options.add_argument("--for", dest="seconds", type=float, default=3600.0)
+    given = options.parse_args()
+    raise_file_limit()
+    uvloop.run(_main(given.port, given.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Which steps of core/order.py are built, and by what."""
+
+from proxy.core.order import ONCE_PER_REQUEST
+from proxy.core.runtime import Middleware
+from proxy.middleware.access import access
+from proxy.middleware.auth import auth
+from proxy.middleware.body import body
+from proxy.middleware.catalogue import catalogue
+from proxy.middleware.plan import plan
+from proxy.middleware.rules import rules
+from proxy.middleware.trace import trace
+
+BUILT: dict[str, Middleware] = {
+    "trace": trace,
+    "auth": auth,
+    "catalogue": catalogue,
+    "body": body,
+    "rules": rules,
+    "access": access,
+    "plan": plan,
+}
+
+
+def middlewares() -> tuple[Middleware, ...]:
+    """The steps that are built, in the order of core/order.py."""
+    return tuple(BUILT[name] for name in ONCE_PER_REQUEST if name in BUILT)

@@ -1,0 +1,96 @@
+"""Providers: settings in; transports, adapters and credentials out.
+
+A transport outlives a reload when nothing it depends on changed, so that its connections stay warm.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxy.config.providers import Provider as ProviderSettings
+from proxy.config.settings import Proxies
+from proxy.core.ports import Timeouts, Transport
+from proxy.core.target import Provider
+from proxy.demo.transport import DemoTransport
+from proxy.providers.openai import OpenAIAdapter
+from proxy.upstream.origin import Origin
+from proxy.upstream.pool import PoolLimits
+from proxy.upstream.proxies import ProxySettings, choose
+from proxy.upstream.tls import make_context
+from proxy.upstream.transport import HttpTransport
+
+DEMO_BASE_PATH = "/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A transport and the settings it was made from: equal settings, same transport."""
+
+    made_from: tuple[object, ...]
+    transport: Transport
+
+
+def line(settings: ProviderSettings, proxies: Proxies, old: Line | None) -> Line:
+    """The transport for a provider; `old` when it would come out the same.
+
+    Raises OSError or ssl.SSLError for a CA file that cannot be used."""
+    made_from = (
+        settings.kind,
+        settings.base_url,
+        settings.pool,
+        settings.tls,
+        settings.delay,
+        proxies,
+    )
+    if old is not None and old.made_from == made_from:
+        return old
+    if settings.kind == "demo":
+        return Line(made_from, DemoTransport(settings.delay))
+    origin, _ = Origin.parse(settings.base_url)
+    limits = PoolLimits(settings.pool.max_connections, settings.pool.keepalive)
+    context = make_context(settings.tls.ca) if origin.secure else None
+    return Line(
+        made_from,
+        HttpTransport(origin, limits, tls=context, proxy=choose(origin, _strings(proxies))),
+    )
+
+
+def provider(name: str, settings: ProviderSettings, transport: Transport) -> Provider:
+    """What the life of a request sees of a provider."""
+    base_path = DEMO_BASE_PATH
+    if settings.kind == "openai":
+        _, base_path = Origin.parse(settings.base_url)
+    fields = tuple((k.encode("ascii"), v.reveal().encode()) for k, v in settings.headers.items())
+    replaced = {key.lower() for key, _ in fields}
+    timeouts = settings.timeouts
+    return Provider(
+        name=name,
+        transport=transport,
+        timeouts=Timeouts(timeouts.connect, timeouts.first_token, timeouts.idle, timeouts.total),
+        adapters={"": OpenAIAdapter()},
+        base_path=base_path.rstrip("/"),
+        headers=fields,
+        replaced=frozenset(replaced),
+        credentials=_credentials(settings, replaced),
+        off=settings.off_reason,
+    )
+
+
+def _credentials(
+    settings: ProviderSettings, replaced: set[bytes]
+) -> Iterator[tuple[bytes, bytes]] | None:
+    """The keys in turn, for ever; None when there are none, or `headers` has its own."""
+    if not settings.api_keys or b"authorization" in replaced:
+        return None
+    fields = [
+        (b"authorization", b"Bearer " + key.reveal().encode("utf-8")) for key in settings.api_keys
+    ]
+    return itertools.cycle(fields)
+
+
+def _strings(proxies: Proxies) -> ProxySettings:
+    return ProxySettings(
+        https=proxies.https.reveal() if proxies.https is not None else None,
+        http=proxies.http.reveal() if proxies.http is not None else None,
+        no_proxy=",".join(proxies.none),
+    )

@@ -1,0 +1,19 @@
+"""`llm-proxy check FILE`: validate a configuration and print the plan it resolves to."""
+
+import sys
+from pathlib import Path
+
+from proxy.build.plan import describe
+from proxy.config.load import load
+from proxy.config.problems import ConfigError
+
+
+def check(file: Path, environment: str | None) -> int:
+    """Print the plan (exit code 0) or every problem with its place (exit code 2)."""
+    try:
+        snapshot = load(file, environment=environment)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.writelines(f"{line}\n" for line in describe(snapshot.settings))
+    return 0

@@ -1,0 +1,127 @@
+"""What must agree between settings: names that exist, pairs that are whole, nothing twice.
+
+Runs on the tree, where the places are, whether or not single values are right; each check passes
+over what another part already refuses.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from proxy.config.near import nearest
+from proxy.config.problems import Place, Problem
+from proxy.config.tree import Items, Node, Scalar, Section
+
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def check(root: Section) -> Iterator[Problem]:
+    """Every disagreement, in no order."""
+    yield from _tls(root)
+    yield from _providers(root)
+    yield from _models(root)
+    yield from _passthrough(root)
+    yield from _keys(root)
+    yield from _auth(root)
+
+
+def _tls(root: Section) -> Iterator[Problem]:
+    tls = root.section("tls")
+    files = {key: _written(tls, key) for key in ("certificate", "key")}
+    for have, lack in (("certificate", "key"), ("key", "certificate")):
+        if files[have] and not files[lack]:
+            place = tls.entries[have].place
+            yield place.problem(f"`tls.{have}` needs `tls.{lack}` too")
+
+
+def _providers(root: Section) -> Iterator[Problem]:
+    for name, entry in root.section("providers").entries.items():
+        if not _PROVIDER_NAME.fullmatch(name):
+            yield entry.place.problem(
+                "a provider's name may hold letters, digits, `.`, `_` and `-`"
+            )
+    for _, _, provider in root.sections("providers"):
+        kind = provider.scalar("kind")
+        if kind and kind.value == "openai" and provider.scalar("delay"):
+            yield provider.entries["delay"].place.problem("`delay` is for kind demo only")
+
+
+def _models(root: Section) -> Iterator[Problem]:
+    for name, entry in root.section("models").entries.items():
+        if name.count("*") > 1:
+            yield entry.place.problem("a model's name may have one `*` at most")
+        if not name.isprintable() or name != name.strip():
+            yield entry.place.problem("a model's name must be printable, with no space around it")
+    for name, _, model in root.sections("models"):
+        targets = [node for node in model.items("targets") if isinstance(node, Section)]
+        for target in targets:
+            yield from _provider_exists(root, target)
+            upstream = target.scalar("model")
+            if upstream and "*" in upstream.text and "*" not in name:
+                yield upstream.place.problem("`*` here needs a `*` in the model's name")
+        yield from _weights(model, targets)
+
+
+def _weights(model: Section, targets: list[Section]) -> Iterator[Problem]:
+    weights = [target.scalar("weight") for target in targets]
+    if weights and all(w is not None and w.value == 0 and w.value is not False for w in weights):
+        place = model.entries["targets"].place
+        yield place.problem("every target has weight 0; one at least must have more")
+
+
+def _passthrough(root: Section) -> Iterator[Problem]:
+    yield from _provider_exists(root, root.section("passthrough"))
+
+
+def _provider_exists(root: Section, section: Section) -> Iterator[Problem]:
+    provider = section.scalar("provider")
+    known = root.section("providers").entries
+    if provider is None or not isinstance(provider.value, str) or provider.text in known:
+        return
+    shown = "this provider" if provider.variables else f"the provider `{provider.text}`"
+    near = nearest(provider.text, known)
+    hint = f"did you mean `{near}`?" if near else f"known: {', '.join(known) or 'none'}"
+    yield provider.place.problem(f"{shown} is not defined under `providers`; {hint}")
+
+
+def _keys(root: Section) -> Iterator[Problem]:
+    callers = [node for node in root.items("keys") if isinstance(node, Section)]
+    for field, message in (
+        ("name", "this name is already used by the key at {}"),
+        ("key", "this key is the same as that at {}"),
+    ):
+        yield from _twice(filter(None, (caller.scalar(field) for caller in callers)), message)
+
+
+def _twice(scalars: Iterable[Scalar], message: str) -> Iterator[Problem]:
+    first: dict[str, Place] = {}
+    for scalar in scalars:
+        if scalar.text in first:
+            yield scalar.place.problem(message.format(first[scalar.text]))
+        else:
+            first[scalar.text] = scalar.place
+
+
+def _auth(root: Section) -> Iterator[Problem]:
+    auth = root.scalar("auth")
+    written = root.entries.get("keys")
+    if (auth and auth.text != "required") or (written and _says_something(written.node)):
+        return
+    place = auth.place if auth else written.place if written else root.place
+    yield place.problem(
+        "`auth` is `required` (the default) and there are no `keys`, so nobody could call; "
+        "add an entry to `keys`, or write `auth: none`"
+    )
+
+
+def _says_something(node: Node) -> bool:
+    """Whether a list has an entry, or is no list, which is refused elsewhere."""
+    if isinstance(node, Items):
+        return bool(node.nodes)
+    return not (isinstance(node, Scalar) and node.absent)
+
+
+def _written(section: Section, key: str) -> bool:
+    """Whether the key says something, be it already refused."""
+    entry = section.entries.get(key)
+    node = entry.node if entry else None
+    return node is not None and not (isinstance(node, Scalar) and node.absent and not node.broken)

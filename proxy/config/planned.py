@@ -1,0 +1,80 @@
+"""The parts of the configuration language that this version does not have yet.
+
+One visible table. Whoever builds a part deletes its row; until then its keys are refused by name,
+so that nobody believes in a limit that is not kept. `*` stands for any one name or list index.
+"""
+
+NOT_BUILT = "part of the configuration language but not built in this version"
+
+PLANNED = {
+    "data_dir": "where the spool and the database live",
+    "max_queue": "waiting for a concurrency slot",
+    "compat": "headers for other gateways' clients",
+    "store": "the database",
+    "redis": "shared limits, budgets and cache",
+    "store_failure": "what happens when a store is away",
+    "admin": "the admin API and UI",
+    "rules": "routing rules",
+    "teams": "teams",
+    "projects": "projects",
+    "users": "users",
+    "agents": "agents",
+    "tags": "tags",
+    "global": "global limits and budgets",
+    "cache": "the response cache",
+    "idempotency": "idempotency keys",
+    "plugins": "plugins",
+    "alerts": "alerts",
+    "providers.*.limits": "a vendor's own limits",
+    "providers.*.budgets": "budgets of a provider",
+    "providers.*.health": "health probes",
+    "providers.*.region": "regions",
+    "providers.*.residency": "data residency",
+    "models.*.score": "scores of the strategy `score`",
+    "models.*.quality": "quality of a model",
+    "models.*.retry": "retries on the same target",
+    "models.*.fallback": "fallback to other models",
+    "models.*.rescue": "rescue of cut streams",
+    "models.*.hedge": "hedged requests",
+    "models.*.breaker": "circuit breakers",
+    "models.*.parameters": "defaults and limits of parameters",
+    "models.*.price": "prices",
+    "models.*.capabilities": "capabilities of a model",
+    "models.*.context_window": "context windows",
+    "models.*.limits": "limits of a model",
+    "models.*.access": "access classes",
+    "models.*.status": "status of a model",
+    "models.*.tags": "tags of a model",
+    "models.*.targets.*.tier": "tiers of targets",
+    "models.*.targets.*.quality": "quality of a target",
+    "keys.*.team": "teams",
+    "keys.*.project": "projects",
+    "keys.*.user": "users",
+    "keys.*.tier": "tiers of users",
+    "keys.*.clearance": "clearances",
+    "keys.*.limits": "limits of a key",
+    "keys.*.budgets": "budgets of a key",
+    "telemetry.content": "keeping prompts and answers",
+    "telemetry.retention": "retention",
+    "telemetry.otlp": "OpenTelemetry export",
+    "telemetry.metrics": "Prometheus metrics",
+}
+
+PLANNED_KINDS = (
+    "azure", "anthropic", "gemini", "vertex", "bedrock", "cohere", "mistral", "groq", "xai",
+    "perplexity", "deepseek", "together", "fireworks", "openrouter", "ollama", "lmstudio", "vllm",
+    "llamacpp",
+)  # fmt: skip
+
+PLANNED_STRATEGIES = ("round_robin", "least_busy", "latency", "cost", "sticky", "score")
+
+
+def planned(loc: tuple[str | int, ...]) -> str | None:
+    """What the key at `loc` will be for, or None when it is no planned key."""
+    for pattern, purpose in PLANNED.items():
+        steps = pattern.split(".")
+        if len(steps) == len(loc) and all(
+            want in ("*", step) for want, step in zip(steps, loc, strict=True)
+        ):
+            return purpose
+    return None

@@ -1,0 +1,139 @@
+"""Settings of providers: whom we call, with which keys, deadlines and pool."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from proxy.config.addresses import BaseUrl
+from proxy.config.near import nearest
+from proxy.config.planned import NOT_BUILT, PLANNED_KINDS
+from proxy.config.scalars import Blank
+from proxy.config.section import SettingsSection
+from proxy.config.values import Count, Duration, FieldValue, Key, PositiveDuration
+
+KINDS = ("openai", "demo")
+BASE_URLS = {"openai": "https://api.openai.com/v1"}
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_TRANSPORTS = frozenset({
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection",
+    "te", "trailer", "upgrade",
+})  # fmt: skip
+
+
+def _kind(value: object) -> object:
+    if value in PLANNED_KINDS:
+        raise ValueError(
+            f"is `{value}`, which is {NOT_BUILT}; "
+            "`openai` with a `base_url` serves every OpenAI-compatible vendor"
+        )
+    if value not in KINDS:
+        near = nearest(value, (*KINDS, *PLANNED_KINDS)) if isinstance(value, str) else None
+        hint = f"; did you mean `{near}`?" if near else ""
+        raise ValueError(f"must be {' or '.join(KINDS)}{hint}")
+    return value
+
+
+def _field_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("is no header field name (RFC 9110)")
+    if name.lower() in _TRANSPORTS:
+        raise ValueError("cannot be set: the connection sets it")
+    return name
+
+
+def _once(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    if len({name.lower() for name in fields}) < len(fields):
+        raise ValueError("names a field twice; upper and lower case are the same")
+    return fields
+
+
+FieldName = Annotated[str, AfterValidator(_field_name)]
+
+
+class ProviderTimeouts(SettingsSection):
+    """Deadlines of one attempt."""
+
+    connect: PositiveDuration = 5.0
+    """Until the connection and TLS stand, waiting for a place in the pool included."""
+    first_token: PositiveDuration = 60.0
+    """From the request sent to the first byte of the answer's body."""
+    idle: PositiveDuration = 60.0
+    """The longest silence after that."""
+    total: PositiveDuration = 600.0
+    """The whole attempt."""
+
+
+class ProviderPool(SettingsSection):
+    """Connections that one worker keeps to this provider."""
+
+    max_connections: Count = 1000
+    """At most so many at once."""
+    keepalive: Duration = 60.0
+    """How long an idle one is kept; 0 keeps none."""
+
+
+class ProviderTls(SettingsSection):
+    """TLS towards this provider."""
+
+    ca: Path | None = None
+    """A PEM file of authorities to trust instead of the system's."""
+
+
+class Provider(SettingsSection):
+    """One vendor account or server. Kind `demo` uses `delay` and `enabled` only."""
+
+    kind: Annotated[Literal["openai", "demo"], BeforeValidator(_kind)]
+    """What it speaks: any OpenAI-compatible URL, or the vendor inside this process."""
+    base_url: BaseUrl = ""
+    """Where its API begins; the default depends on the kind."""
+    api_keys: tuple[Key, ...] = ()
+    """Its keys; empty entries are dropped. None given: no credentials are sent."""
+    headers: Annotated[Mapping[FieldName, FieldValue], AfterValidator(_once)] = Field(
+        default_factory=dict
+    )
+    """Header fields sent with every request."""
+    timeouts: ProviderTimeouts = ProviderTimeouts()
+    pool: ProviderPool = ProviderPool()
+    tls: ProviderTls = ProviderTls()
+    enabled: bool = Field(default=True, strict=True)
+    """false: as if the provider's targets were not there."""
+    delay: Duration = 0.02
+    """Kind demo only: the pause between two words."""
+    off_reason: str | None = Field(default=None, json_schema_extra={"derived": True})
+    """Why no request can be sent to it, or None. Never written, always derived."""
+
+    @classmethod
+    def derive(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        derived = dict(data)
+        kind = data.get("kind")
+        if not data.get("base_url") and isinstance(kind, str) and kind in BASE_URLS:
+            derived["base_url"] = BASE_URLS[kind]
+        if kind == "openai" and "off_reason" not in data:
+            derived["off_reason"] = _no_keys(data.get("api_keys"))
+        if isinstance(keys := data.get("api_keys"), list | tuple):
+            derived["api_keys"] = [key for key in keys if not _empty(key)]
+        if isinstance(headers := data.get("headers"), Mapping):
+            written = (item for item in headers.items() if not isinstance(item[1], Blank | None))
+            derived["headers"] = dict(written)
+        if data.get("enabled") is False:
+            derived["off_reason"] = "enabled is false"
+        return derived
+
+
+def _empty(key: object) -> bool:
+    return key is None or key == ""
+
+
+def _no_keys(keys: object) -> str | None:
+    """Why a list of keys that was given holds none."""
+    if not isinstance(keys, list | tuple) or not all(map(_empty, keys)):
+        return None
+    names = [name for key in keys if isinstance(key, Blank) for name in key.variables]
+    if not names:
+        return "api_keys is empty"
+    verb = "is" if len(names) == 1 else "are"
+    return f"api_keys is empty ({verb} {' or '.join(dict.fromkeys(names))} set?)"

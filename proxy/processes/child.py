@@ -1,0 +1,90 @@
+"""One running child process, seen from the supervisor.
+
+A child is a new interpreter, never a fork: it shares no memory, no lock and no descriptor but its
+end of the channel and, for a worker, its listening socket. It has a process group of its own, so
+Ctrl-C in a terminal reaches only the supervisor, which decides.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from proxy.base.clock import monotonic
+from proxy.processes.channel import Channel
+
+_SOURCE = Path(__file__).resolve().parents[2]
+
+
+class Child:
+    """A process, the channel to it and what it last said it serves."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], channel: Channel) -> None:
+        self.name = name
+        self.channel = channel
+        self.started = monotonic()
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.serves: str | None = None
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def has_ended(self, status: int) -> None:
+        """Its parent collected it with this wait status."""
+        # Popen would otherwise wait for it again, and warn that it still runs.
+        self._process.returncode = code = os.waitstatus_to_exitcode(status)
+        self.ended.set_result(code)
+
+    def kill(self) -> None:
+        """End it now. Harmless when it has ended."""
+        if not self.ended.done():
+            # Nobody but us collects it, so its pid cannot belong to another process yet.
+            os.kill(self.pid, signal.SIGKILL)
+
+
+async def start(
+    name: str, module: str, arguments: Sequence[str] = (), listener: socket.socket | None = None
+) -> Child:
+    """Run `python -m module` with a channel and, if given, a listening socket."""
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, *_isolation(), "-m", module, "--name", name]
+    command += ["--channel", str(theirs.fileno())]
+    passed = [theirs.fileno()]
+    if listener is not None:
+        command += ["--listener", str(listener.fileno())]
+        passed.append(listener.fileno())
+    # The channel first: once the process runs, nothing may be awaited before the caller knows its
+    # pid, or its end could be collected while nobody knows whose it is.
+    channel = await Channel.over(ours)
+    try:
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns after vfork and exec; we collect it.
+            [*command, *arguments],
+            stdin=subprocess.DEVNULL,
+            pass_fds=passed,
+            process_group=0,
+        )
+    finally:
+        theirs.close()
+    return Child(name, process, channel)
+
+
+def describe_exit(code: int) -> str:
+    """The way a process ended, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _isolation() -> list[str]:
+    # `-m` puts the working directory first in sys.path: a file named like a library there would be
+    # imported by the children. Only where the program itself runs from there is that wanted.
+    return [] if Path.cwd() == _SOURCE else ["-P"]

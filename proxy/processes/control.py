@@ -1,0 +1,145 @@
+"""Control: the process that reads the configuration, beside the data plane.
+
+It loads the file at its start, whenever one of its files changes and when asked to, and sends what
+it found up to the supervisor: a valid snapshot or the list of problems. Nothing here touches a
+request: traffic goes on while this process is dead.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from proxy.base.tasks import Tasks
+from proxy.config.load import load
+from proxy.config.problems import ConfigError
+from proxy.config.settings import Settings
+from proxy.config.snapshot import Snapshot
+from proxy.config.watch import changes
+from proxy.processes import logs
+from proxy.processes.channel import Channel
+from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
+
+log = logging.getLogger("llm-proxy.control")
+
+_SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
+
+
+class Control:
+    """Reads the configuration and reports it, one load at a time."""
+
+    def __init__(self, name: str, channel: Channel, path: Path, environment: str | None) -> None:
+        self._name = name
+        self._channel = channel
+        self._path = path
+        self._environment = environment
+        self._files: Sequence[Path] = (path,)
+        self._reported: str | None = None
+        self._loading = asyncio.Lock()
+        self._tasks = Tasks()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Report now and on every change, until told to end or the supervisor is gone."""
+        await self._report(asked=False)
+        try:
+            await self._obey()
+        finally:
+            await self._tasks.cancel()
+            await self._channel.close()
+
+    async def _obey(self) -> None:
+        while message := await self._channel.receive():
+            match message:
+                case Reload():
+                    await self._report(asked=True)
+                case Drain():
+                    return
+                case _:
+                    log.error("control has no use for %s", type(message).__name__)
+
+    async def _report(self, *, asked: bool) -> None:
+        async with self._loading:
+            try:
+                snapshot = await asyncio.to_thread(load, self._path, environment=self._environment)
+            except (ConfigError, OSError) as error:
+                reason = str(error)
+                if self._is_news(reason, asked=asked):
+                    self._channel.send(Invalid(reason))
+                self._watch(self._files)
+            else:
+                if self._is_news(snapshot.version, asked=asked):
+                    self._send(snapshot)
+                self._watch(snapshot.files)
+
+    def _is_news(self, found: str, *, asked: bool) -> bool:
+        before, self._reported = self._reported, found
+        return asked or found != before
+
+    def _send(self, snapshot: Snapshot) -> None:
+        layout = layout_of(snapshot.settings)
+        logs.set_up(self._name, level=layout.log_level, style=layout.log_format)
+        self._channel.send(Loaded(snapshot.version, layout, snapshot.dump()))
+
+    def _watch(self, files: Sequence[Path]) -> None:
+        if self._watching is not None and not self._watching.done():
+            if tuple(files) == tuple(self._files):
+                return
+            # This may be the task we run in: it ends at its next await, after this report is sent.
+            self._watching.cancel()
+        self._files = tuple(files)
+        self._watching = self._tasks.spawn(self._follow(self._files), name="watch")
+
+        _ = self._tasks.spawn(self._look_again(), name="second look")
+
+    async def _follow(self, files: Sequence[Path]) -> None:
+        async with aclosing(changes(files)) as changed:
+            async for _ in changed:
+                await self._report(asked=False)
+
+    async def _look_again(self) -> None:
+        # The watch counts from where it begins: a change between our load and that would be lost.
+        await asyncio.sleep(_SECOND_LOOK)
+        await self._report(asked=False)
+
+
+def layout_of(settings: Settings) -> Layout:
+    """The part of a configuration that the supervisor acts on."""
+    recorded = settings.telemetry.log
+    tls = settings.tls
+    return Layout(
+        host=settings.listen.host,
+        port=settings.listen.port,
+        tls=(str(tls.certificate), str(tls.key)) if tls.certificate else None,
+        workers=settings.worker_count,
+        drain=settings.drain,
+        log_level=recorded.level,
+        log_format=recorded.format,
+    )
+
+
+async def control(name: str, channel: int, path: Path, environment: str | None) -> None:
+    """Run control on an inherited channel."""
+    process = Control(name, await Channel.inherited(channel), path, environment)
+    await process.run()
+
+
+def main() -> None:
+    """The entry point of the process; only the supervisor calls it."""
+    parser = argparse.ArgumentParser(prog="llm-proxy control")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--env")
+    given = parser.parse_args()
+    logs.set_up(given.name)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    asyncio.run(control(given.name, given.channel, given.config, given.env))
+
+
+if __name__ == "__main__":
+    main()

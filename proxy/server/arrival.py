@@ -1,0 +1,124 @@
+"""A request as it arrived: aiohttp's parsed head, and the body still on the wire.
+
+Implements the port `Incoming`, and the few names that aiohttp's protocol uses of a request.
+"""
+
+from asyncio import CancelledError, Task
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
+from aiohttp import hdrs
+from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+from aiohttp.web import RequestPayloadError
+
+from proxy.base.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractStreamWriter
+
+    from proxy.server.connection import Connection
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Arrival:
+    """One request on one connection."""
+
+    __slots__ = (
+        "_task",
+        "connection",
+        "head",
+        "headers",
+        "http_1_1",
+        "id",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "payload",
+        "query",
+        "raw_headers",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        head: RawRequestMessage,
+        payload: StreamReader,
+        connection: "Connection",
+        writer: "AbstractStreamWriter",
+        task: "Task[None]",
+    ) -> None:
+        self.id = ""
+        self.head = head
+        self.payload = payload
+        self.connection = connection
+        self.writer = writer
+        self._task = task
+        self.method: str = head.method
+        self.headers: Mapping[str, str] = head.headers
+        self.raw_headers: tuple[tuple[bytes, bytes], ...] = head.raw_headers
+        self.http_1_1 = head.version >= HttpVersion11
+        self.keep_alive = not head.should_close and not connection.draining
+        self.path, self.query = _target(head)
+        length = head.headers.get(hdrs.CONTENT_LENGTH)
+        if length is not None:
+            self.length: int | None = int(length)
+        else:
+            self.length = None if head.chunked else 0
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+        pieces = [piece async for piece in self.chunks(limit)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+        payload = self.payload
+        size = 0
+        if self.length is not None and self.length > limit:
+            raise self._too_large(limit)
+        self._continue()
+        try:
+            while not payload.at_eof():
+                piece = await payload.readany()
+                size += len(piece)
+                if size > limit:
+                    raise self._too_large(limit)
+                if piece:
+                    yield piece
+        except (HttpProcessingError, RequestPayloadError) as error:
+            self.keep_alive = False
+            raise BadRequest("the body's framing is broken", code="bad_http") from error
+
+    def _too_large(self, limit: int) -> TooLarge:
+        self.keep_alive = False
+        return TooLarge(f"the body is larger than max_body ({limit} bytes)")
+
+    def _continue(self) -> None:
+        expect = self.headers.get(hdrs.EXPECT)
+        if expect is not None and self.http_1_1 and not self.payload.is_eof():
+            transport = self.connection.transport
+            if expect.lower() == "100-continue" and transport is not None:
+                transport.write(_CONTINUE)
+
+    # What aiohttp's protocol calls on a request.
+
+    def _finish(self) -> None:
+        """The handler is done."""
+
+    def _cancel(self, error: BaseException) -> None:
+        self.payload.set_exception(
+            error if not isinstance(error, CancelledError) else ConnectionResetError()
+        )
+
+
+def _target(head: RawRequestMessage) -> tuple[str, str]:
+    """Raw path and query; of an absolute target (RFC 9112 §3.2.2) those of the URL."""
+    target = head.path
+    if not target.startswith("/"):
+        target = head.url.raw_path_qs if head.url.absolute else target
+    path, _, query = target.partition("?")
+    return path.partition("#")[0], query.partition("#")[0]

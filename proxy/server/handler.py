@@ -1,0 +1,81 @@
+"""From a request on a connection to the life of a request, and its errors back to the caller."""
+
+import logging
+import re
+
+from proxy.base.errors import BadRequest, InternalError, NotFound, ProxyError
+from proxy.base.ids import RequestIds
+from proxy.base.jsonio import dumps
+from proxy.core.exchange import Exchange
+from proxy.core.life import serve
+from proxy.core.runtime import Runtime
+from proxy.server.arrival import Arrival
+from proxy.server.out import HttpOut, Written
+from proxy.wire import operations
+
+log = logging.getLogger("llm-proxy.server")
+
+_JSON = [(b"content-type", b"application/json")]
+# A path must mean the same to us and to the vendor: no dot segments, in no spelling, no backslash.
+_AMBIGUOUS = re.compile(
+    r"(?:^|/|%2f|\\|%5c)(?:\.|%2e){1,2}(?:$|/|%2f|\\|%5c)|//|%00", re.IGNORECASE
+)
+
+
+class Handler:
+    """Serves every request with the runtime that is current when it arrives."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._ids = RequestIds()
+
+    async def __call__(self, arrival: Arrival) -> Written:
+        runtime = self.runtime
+        arrival.id = self._ids.new()
+        own = b"x-request-id: %b\r\n%b" % (arrival.id.encode(), runtime.head_lines)
+        out = HttpOut(arrival.connection, arrival, own)
+        try:
+            await self._serve(runtime, arrival, out)
+        except ProxyError as error:
+            self._refuse(out, error)
+        except ConnectionError:
+            out.written.keep_alive = False  # The caller is gone; nobody is there to be told.
+        except Exception:
+            log.exception("%s failed", arrival.id)
+            self._refuse(out, InternalError("something went wrong in the proxy; its log says what"))
+        return out.written
+
+    async def _serve(self, runtime: Runtime, arrival: Arrival, out: HttpOut) -> None:
+        if arrival.path in {"/healthz", "/readyz"}:
+            self._health(runtime, arrival.path, out)
+            return
+        if _AMBIGUOUS.search(arrival.path) or not arrival.path.isascii():
+            raise BadRequest("the path is ambiguous or not percent-encoded", code="bad_path")
+        if "upgrade" in arrival.headers and "websocket" in arrival.headers["upgrade"].lower():
+            raise BadRequest(
+                "WebSocket (the realtime API) is not built in this version", code="not_supported"
+            )
+        found = operations.find(arrival.method, arrival.path)
+        if found is None:
+            raise NotFound(
+                f"`{arrival.method} {arrival.path[:200]}` is not known here; "
+                "OpenAI's API lives below /v1",
+                code="unknown_url",
+            )
+        operation, path = found
+        await serve(Exchange(runtime, arrival, operation, path), out)
+
+    def _health(self, runtime: Runtime, path: str, out: HttpOut) -> None:
+        if path == "/healthz":
+            out.whole(200, _JSON, dumps({"status": "ok"}))
+        elif out.arrival.connection.draining:
+            out.whole(503, _JSON, dumps({"status": "draining"}))
+        else:
+            out.whole(200, _JSON, dumps({"status": "ready", "config": runtime.version}))
+
+    def _refuse(self, out: HttpOut, error: ProxyError) -> None:
+        if out.started:  # A head is out: only an end without an end is true now.
+            out.cut()
+            return
+        out.written.keep_alive = out.arrival.keep_alive
+        out.refuse(error)

@@ -1,0 +1,155 @@
+"""Answers written straight to the caller's transport: one write for the head and the first bytes.
+
+aiohttp's response classes are not used: they cost more than the rest of a request (ADR 0002). What
+its protocol wants back from a handler is `Written`, which says that all has been written.
+
+Framing (RFC 9112 §6): Content-Length when the length is known, else chunked, else (HTTP/1.0) the
+end of the connection. A body that breaks off never gets its end.
+"""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp.helpers import rfc822_formatted_time
+
+from proxy.base.errors import InternalError, ProxyError
+from proxy.core.ports import Answer, RawHeaders
+from proxy.wire.errors import envelope
+
+if TYPE_CHECKING:
+    from proxy.server.arrival import Arrival
+    from proxy.server.connection import Connection
+
+_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_JSON = (b"content-type", b"application/json")
+
+
+class Written:
+    """What aiohttp's protocol takes for a response: nothing is left to do."""
+
+    __slots__ = ("keep_alive",)
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+
+    async def prepare(self, _request: object) -> None:
+        """Nothing: the head was written."""
+
+    async def write_eof(self) -> None:
+        """Nothing: the body was written."""
+
+
+class HttpOut:
+    """The `Out` of one request on an HTTP/1.1 connection."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_head",
+        "_own",
+        "_until_close",
+        "arrival",
+        "started",
+        "written",
+    )
+
+    def __init__(self, connection: "Connection", arrival: "Arrival", own: bytes) -> None:
+        """`own`: header lines of ours, rendered, sent with every answer."""
+        self._connection = connection
+        self._own = own
+        self._head: bytes | None = None  # Waits for the first bytes of the body.
+        self._chunked = False
+        self._until_close = False
+        self.arrival = arrival
+        self.started = False
+        self.written = Written(arrival.keep_alive)
+
+    def whole(
+        self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
+    ) -> None:
+        """Head and body in one write."""
+        framing = b""
+        if status >= 200 and status not in {204, 304}:
+            framing = b"content-length: %d\r\n" % (len(body) if length is None else length)
+        self._send(self._render(status, headers, framing) + body)
+
+    def start(
+        self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
+    ) -> None:
+        """The head of a body in pieces; it leaves with the first of them."""
+        if length is not None:
+            framing = b"content-length: %d\r\n" % length
+        elif self.arrival.http_1_1:
+            self._chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            self._until_close = True
+            self.written.keep_alive = False
+            framing = b""
+        self._head = self._render(status, headers, framing)
+        connection = self._connection
+        connection.source = source
+        if not connection.writable:
+            source.pause()
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body, at once."""
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        self._send(data)
+
+    def end(self) -> None:
+        """The body is whole."""
+        last = b"0\r\n\r\n" if self._chunked else b""
+        if self._head is not None:
+            last, self._head = self._head + last, None
+        if last:
+            self._send(last)
+        self._connection.source = None
+
+    def cut(self) -> None:
+        """Close without an end. Where only the close itself would be the end, reset instead."""
+        self.written.keep_alive = False
+        connection = self._connection
+        connection.source = None
+        transport = connection.transport
+        if transport is not None:
+            if self._until_close:
+                transport.abort()
+            else:
+                transport.close()
+
+    async def flush(self) -> None:
+        """Wait while the caller's connection is full."""
+        if not self._connection.writable:
+            await self._connection.drain()
+
+    def refuse(self, error: ProxyError) -> None:
+        """An error answer in OpenAI's shape."""
+        headers = [_JSON, *error.headers]
+        self.whole(error.status, headers, envelope(error))
+
+    def _render(self, status: int, headers: RawHeaders, framing: bytes) -> bytes:
+        self.started = True
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        lines += [b"%b: %b\r\n" % field for field in headers]
+        if not any(field[0] == b"date" or field[0] == b"Date" for field in headers):
+            lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
+        keep = self.arrival.keep_alive
+        if not keep:
+            lines.append(b"connection: close\r\n")
+        elif not self.arrival.http_1_1:
+            lines.append(b"connection: keep-alive\r\n")
+        head = b"".join(lines)
+        # A field with a line break in it would let a vendor, or a model's name, write our head.
+        if head.count(b"\n") != len(lines):
+            self.started = False
+            raise InternalError("a header field cannot be sent")
+        return b"%b%b%b\r\n" % (head, self._own, framing)
+
+    def _send(self, data: bytes) -> None:
+        transport = self._connection.transport
+        if transport is not None:  # Else the caller is gone; the handler is being cancelled.
+            transport.write(data)

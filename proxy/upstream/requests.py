@@ -1,0 +1,61 @@
+"""Heads of requests: what is ours (request line, Host, framing) around the caller's fields.
+
+What stays the same for an origin is joined once. A field with CR, LF or NUL would be read as
+something else by the vendor, so a head that holds one is refused whatever the floors above promise.
+"""
+
+from proxy.base.errors import BadRequest, OperatorError
+from proxy.core.ports import Outgoing, RawHeaders, Upload
+from proxy.upstream.origin import Origin
+from proxy.upstream.proxies import ProxyRoute
+
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+
+
+class HeadWriter:
+    """Writes request heads for one origin."""
+
+    __slots__ = ("_after_target", "_before_target")
+
+    def __init__(self, origin: Origin, proxy: ProxyRoute | None) -> None:
+        host = origin.host_header
+        after = b" HTTP/1.1\r\nHost: " + host
+        before = ""
+        if proxy is not None and not origin.secure:
+            before = f"http://{host.decode()}"
+            if proxy.authorization is not None:
+                after += b"\r\nProxy-Authorization: " + proxy.authorization.reveal().encode("ascii")
+        self._before_target = before
+        self._after_target = after
+
+    def head(self, outgoing: Outgoing) -> bytes:
+        """The whole head with its empty line. Raises BadRequest and OperatorError."""
+        headers = outgoing.headers
+        fields = b"".join([b"\r\n" + name + b": " + value for name, value in headers])
+        breaks = fields.count(b"\n")
+        if breaks != len(headers) or breaks != fields.count(b"\r") or b"\0" in fields:
+            raise _bad_field(headers)
+        method, target = outgoing.method, outgoing.target
+        start = f"{method} {self._before_target}{target}"
+        if not start.isascii() or not start.isprintable() or start.count(" ") != 1:
+            raise BadRequest("the request line is not a method and a percent-encoded target")
+        if target[:1] != "/":
+            raise BadRequest("the request's target does not begin with a slash")
+        return start.encode("ascii") + self._after_target + fields + _framing(method, outgoing.body)
+
+
+def _framing(method: str, body: bytes | Upload) -> bytes:
+    length = len(body) if isinstance(body, bytes) else body.length
+    if length is None:
+        return b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+    if length or method not in _BODILESS:
+        return b"\r\nContent-Length: %d\r\n\r\n" % length
+    return b"\r\n\r\n"
+
+
+def _bad_field(headers: RawHeaders) -> OperatorError:
+    for name, value in headers:
+        if any(byte in field for field in (name, value) for byte in (b"\r", b"\n", b"\0")):
+            shown = ascii(name.decode("latin-1"))
+            return OperatorError(f"the header {shown} has a line break or NUL and was not sent")
+    return OperatorError("a header has a line break or NUL and was not sent")

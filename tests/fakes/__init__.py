@@ -1,0 +1,1 @@
+"""Stand-ins on real sockets: what the proxy talks to in tests."""

@@ -1,0 +1,139 @@
+"""Snapshots: what is dumped for a worker is what the worker has."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from config_cases import settings_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.base.secret import Secret
+from proxy.config.addresses import Address
+from proxy.config.load import load
+from proxy.config.providers import Provider, ProviderPool, ProviderTimeouts, ProviderTls
+from proxy.config.settings import (
+    CallerKey,
+    Log,
+    Model,
+    Passthrough,
+    Proxies,
+    Settings,
+    Target,
+    Telemetry,
+    TlsFiles,
+)
+from proxy.config.snapshot import Snapshot
+
+names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="*")).filter(
+    lambda text: bool(text.strip()) and text.isprintable() and text == text.strip()
+)
+visible = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
+secrets = visible.map(Secret)
+durations = st.floats(min_value=0, max_value=366 * 86400.0)
+positive = st.floats(min_value=1e-9, max_value=366 * 86400.0)
+files = st.none() | visible.map(Path)
+tokens = st.text("abcXYZ019!#$-", min_size=1).map(lambda text: "x" + text)
+providers = st.builds(
+    Provider,
+    kind=st.sampled_from(["openai", "demo"]),
+    base_url=st.sampled_from(["https://a/v1", "http://[::1]:80"]),
+    api_keys=st.lists(secrets, max_size=3).map(tuple),
+    headers=st.dictionaries(tokens.map(str.lower), secrets, max_size=3),
+    timeouts=st.builds(
+        ProviderTimeouts, connect=positive, first_token=positive, idle=positive, total=positive
+    ),
+    pool=st.builds(
+        ProviderPool, max_connections=st.integers(min_value=1, max_value=10**9), keepalive=durations
+    ),
+    tls=st.builds(ProviderTls, ca=files),
+    enabled=st.booleans(),
+    delay=durations,
+)
+targets = st.builds(
+    Target, provider=names, model=names, weight=st.floats(min_value=0, allow_infinity=False)
+)
+callers = st.builds(
+    CallerKey,
+    name=names,
+    key=secrets,
+    models=st.lists(names, max_size=3).map(tuple),
+    expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+)
+everything = st.builds(
+    Settings,
+    listen=st.builds(
+        Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535)
+    ),
+    workers=st.just("auto") | st.integers(1, 1024),
+    tls=st.builds(TlsFiles, certificate=files, key=files),
+    max_body=st.integers(1, 1024**4),
+    drain=durations,
+    auth=st.sampled_from(["required", "none"]),
+    providers=st.dictionaries(names, providers, max_size=2),
+    models=st.dictionaries(
+        names, st.builds(Model, targets=st.lists(targets, min_size=1, max_size=2).map(tuple)), max_size=2
+    ),
+    passthrough=st.none() | st.builds(Passthrough, provider=names),
+    keys=st.lists(callers, max_size=2).map(tuple),
+    proxies=st.builds(
+        Proxies,
+        https=st.none() | st.just(Secret("http://u:p@h:1")),
+        none=st.lists(names, max_size=2).map(tuple),
+    ),
+    telemetry=st.builds(Telemetry, log=st.builds(Log, level=st.sampled_from(["debug", "error"]))),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(everything, st.lists(visible.map(Path), max_size=3).map(tuple))
+def test_a_dump_parses_to_an_equal_snapshot(written: Settings, read: tuple[Path, ...]) -> None:
+    snapshot = Snapshot.of(written, read)
+    again = Snapshot.parse(snapshot.dump())
+    assert again == snapshot
+    assert Snapshot.of(again.settings, read).version == snapshot.version
+    assert again.dump() == snapshot.dump()
+
+
+def test_the_example_survives(tmp_path: Path) -> None:
+    text = """
+    keys: [{name: a, key: sk-a, expires: 2030-01-31}]
+    providers:
+      off: {kind: openai, api_keys: ["${NO:-}"]}
+      on: {kind: openai, api_keys: [sk-x], headers: {x: y}}
+      demo: {kind: demo, enabled: false}
+    """
+    snapshot = Snapshot.of(settings_of(tmp_path, text), (Path("a.yaml"),))
+    again = Snapshot.parse(snapshot.dump())
+    assert again == snapshot
+    reasons = [provider.off_reason for provider in again.settings.providers.values()]
+    assert reasons == ["api_keys is empty (is NO set?)", None, "enabled is false"]
+    assert again.settings.keys[0].key.reveal() == "sk-a"
+
+
+def test_the_version_follows_the_content_only(tmp_path: Path) -> None:
+    one, same, other = tmp_path / "1.yaml", tmp_path / "2.yaml", tmp_path / "3.yaml"
+    one.write_text("auth: none\ndrain: 60s\n")
+    same.write_text("# moved\ndrain: 1m\nauth: none\n")
+    other.write_text("auth: none\ndrain: 61s\n")
+    versions = [load(path, env={}).version for path in (one, same, other)]
+    assert versions[0] == versions[1] != versions[2]
+    assert all(len(version) == 12 and int(version, 16) >= 0 for version in versions)
+
+
+def test_a_secret_changes_the_version(tmp_path: Path) -> None:
+    text = "keys: [{name: a, key: '${K}'}]"
+    versions = {Snapshot.of(settings_of(tmp_path, text, {"K": key})).version for key in ("a", "b")}
+    assert len(versions) == 2
+
+
+def test_the_repr_of_a_snapshot_is_discreet(tmp_path: Path) -> None:
+    snapshot = Snapshot.of(settings_of(tmp_path, "keys: [{name: a, key: sk-hidden}]"))
+    assert "sk-hidden" not in repr(snapshot)
+    assert b"sk-hidden" in snapshot.dump()
+
+
+def test_a_foreign_dump_is_refused_without_echo() -> None:
+    with pytest.raises(ValueError, match="validation error") as caught:
+        Snapshot.parse(b'{"version": "x", "files": [], "settings": {"keys": ["sk-hidden"]}}')
+    assert "sk-hidden" not in str(caught.value)
