@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.measure import pin, start_time, tree
+from bench.measure import lives, pin, start_time, tree
 from proxy.base.clock import monotonic
 from proxy.base.jsonio import loads
 
@@ -81,21 +81,26 @@ class Child:
 
     def end(self) -> None:
         """Ask it to end, wait, then kill what is left of it and of everything below it."""
-        known = [(pid, start_time(pid)) for pid in tree(self.pid)] if self.running else []
+        below = [(pid, start_time(pid)) for pid in tree(self.pid)[1:]] if self.running else []
         if self.running:
             self._process.terminate()
-        until = monotonic() + _PATIENCE
-        while monotonic() < until and self.running:
-            time.sleep(_POLL)
-        for pid, began in known:
-            if began is not None and start_time(pid) == began and pid != self.pid:
-                _kill(pid)
+        _wait(lambda: not self.running, _PATIENCE)
         if self.running:
             self._process.kill()
         self._process.wait()
+        for pid, began in below:
+            if lives(pid, began):
+                _kill(pid)
+        _wait(lambda: not any(lives(pid, began) for pid, began in below), _PATIENCE)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._complaints.close()
+
+
+def _wait(reached: Callable[[], bool], limit: float) -> None:
+    until = monotonic() + limit
+    while not reached() and monotonic() < until:
+        time.sleep(_POLL)
 
 
 def _kill(pid: int) -> None:

@@ -43,6 +43,15 @@ def start_time(pid: int) -> int | None:
         return None
 
 
+def lives(pid: int, began: int | None) -> bool:
+    """Whether this very process still runs; one that is dead but not yet collected does not."""
+    try:
+        fields = _stat(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return int(fields[19]) == began and fields[0] not in ("Z", "X")
+
+
 def children(pid: int) -> list[int]:
     """The direct children that live now."""
     found: list[int] = []

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
+from proxy.base.tasks import Tasks
 from proxy.upstream.origin import Origin
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -115,7 +116,8 @@ class RawVendor:
         self._tls = tls
         self._host = host
         self._server: asyncio.Server | None = None
-        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._tasks = Tasks()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._failures: list[BaseException] = []
 
     @property
@@ -141,17 +143,17 @@ class RawVendor:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task, writer in list(self._tasks.items()):
-            task.cancel()
+        for writer in tuple(self._writers):
             writer.transport.abort()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         if error is None and self._failures:
             raise self._failures[0]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks[task] = writer
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.spawn(self._serve(reader, writer), name="raw vendor")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         self.accepted += 1
         self.open += 1
         try:
@@ -163,7 +165,7 @@ class RawVendor:
         finally:
             self.open -= 1
             writer.transport.abort()
-            del self._tasks[task]
+            self._writers.discard(writer)
 
 
 def say(*answers: bytes) -> Script:

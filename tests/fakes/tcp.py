@@ -21,6 +21,8 @@ import socket
 import struct
 from types import TracebackType
 
+from proxy.base.tasks import Tasks
+
 _READ = 64 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -38,7 +40,7 @@ class TcpProxy:
         self._target = (target_host, target_port)
         self._host = host
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._writers: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -105,14 +107,12 @@ class TcpProxy:
         self._server.close()
         for writer in tuple(self._writers):
             writer.transport.abort()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.spawn(self._serve(reader, writer), name="tcp proxy")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         self.connections += 1
         self.open += 1
@@ -127,7 +127,6 @@ class TcpProxy:
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
-            self._tasks.discard(task)
             self.open -= 1
             if not self.open:
                 self._idle.set()

@@ -66,11 +66,15 @@ def run_command(*arguments: str | Path, directory: Path) -> subprocess.Completed
 class Serving:
     """A running proxy."""
 
-    def __init__(self, config: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, config: Path, arguments: Sequence[str] = (), through: str = "") -> None:
+        interpreter, *command = command_line("serve", "--config", config, *arguments)
+        wrapper = ["-c", through] if through else []
         self._process = subprocess.Popen(
-            command_line("serve", "--config", config, *arguments),
+            [interpreter, *wrapper, *command],
             cwd=config.parent,
             env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -128,6 +132,16 @@ class Serving:
                 named[words[words.index("--name") + 1]] = int(pid)
         return named
 
+    def first_output(self) -> str:
+        """The first line on stdout."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def end_input(self) -> None:
+        """Close stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -170,22 +184,24 @@ class Serving:
             self._process.kill()
         self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 @contextmanager
-def serving(config: Path, arguments: Sequence[str] = ()) -> Iterator[Serving]:
-    """Serve `config` until the block ends; ready at its begin."""
-    with started(config, arguments) as proxy:
+def serving(config: Path, arguments: Sequence[str] = (), through: str = "") -> Iterator[Serving]:
+    """Serve `config` until the block ends; ready at its begin. `through`: Python code that is to
+    run the rest of the command line."""
+    with started(config, arguments, through) as proxy:
         proxy.ready()
         yield proxy
 
 
 @contextmanager
-def started(config: Path, arguments: Sequence[str] = ()) -> Iterator[Serving]:
+def started(config: Path, arguments: Sequence[str] = (), through: str = "") -> Iterator[Serving]:
     """The same without waiting until it is ready, for what never is."""
-    proxy = Serving(config, arguments)
+    proxy = Serving(config, arguments, through)
     try:
         yield proxy
     finally:

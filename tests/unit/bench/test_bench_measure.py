@@ -44,14 +44,9 @@ def test_the_worker_is_found_below_and_ends_with_its_parent() -> None:
         assert measure.find_below(child.pid, "worker-0") == below
         assert measure.find_below(child.pid, "worker-7") is None
         began = measure.start_time(below)
-        assert began is not None
+        assert measure.lives(below, began)
     assert not child.running
-    assert not alive(below, began)
-
-
-def alive(pid: int, began: int) -> bool:
-    """A killed orphan may stay as a zombie until somebody collects it; that is not alive."""
-    return measure.start_time(pid) == began and measure._stat(pid)[0] != "Z"
+    assert not measure.lives(below, began)
 
 
 def test_a_child_that_fails_says_why() -> None:
