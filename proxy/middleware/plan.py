@@ -1,9 +1,10 @@
 """The targets to try, in order: of the model's route, or the provider of `passthrough`."""
 
-from proxy.base.errors import BadRequest, NotFound, OperatorError
+from proxy.base.errors import BadRequest, NotFound, OperatorError, ProxyError
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.target import Target
+from proxy.middleware.rules import unknown_model
 
 
 async def plan(x: Exchange) -> Reply | None:
@@ -11,13 +12,19 @@ async def plan(x: Exchange) -> Reply | None:
     targets = x.route.targets if x.route is not None else (_without_model(x),)
     usable = tuple(target for target in targets if target.provider.off is None)
     if not usable:
-        reasons = "; ".join(f"provider `{t.provider.name}`: {t.provider.off}" for t in targets)
-        raise OperatorError(
-            f"nothing can answer this request now: {reasons}",
-            headers=((b"x-should-retry", b"false"),),
-        )
+        raise _nothing(x, targets)
     x.plan = usable
     return None
+
+
+def _nothing(x: Exchange, targets: tuple[Target, ...]) -> ProxyError:
+    reasons = "; ".join(f"provider `{t.provider.name}`: {t.provider.off}" for t in targets)
+    if x.model is not None and x.route is not None and x.route.model != x.model:
+        # Only a pattern took the name: as likely a slip of the pen as a provider that is off.
+        return unknown_model(x, x.model, f"no provider can be asked for it ({reasons})")
+    return OperatorError(
+        f"nothing can answer this request now: {reasons}", headers=((b"x-should-retry", b"false"),)
+    )
 
 
 def _without_model(x: Exchange) -> Target:

@@ -25,15 +25,16 @@ async def rules(x: Exchange) -> Reply | None:
     return None
 
 
-def unknown_model(x: Exchange, asked: str) -> NotFound:
-    """Says that there is no such model, and which one may have been meant."""
+def unknown_model(x: Exchange, asked: str, why: str = "") -> NotFound:
+    """Says that there is no such model (and why), and which one may have been meant."""
     known = x.runtime.catalogue
     near = known.near(asked)
     hint = ""
     if near is not None and near in x.caller.models:
         hint = f"; did you mean `{near}`?"
+    because = f": {why}" if why else ""
     return NotFound(
-        f"the model `{asked[:200]}` does not exist here{hint} (GET /v1/models lists the models)",
+        f"the model `{asked[:200]}` does not exist here{because}{hint} (GET /v1/models lists the models)",
         code="model_not_found",
         param="model",
     )
