@@ -17,7 +17,6 @@ from pathlib import Path
 from watchfiles import awatch
 
 DEBOUNCE_MS = 100
-SECOND_LOOK_MS = 2000
 
 log = logging.getLogger("llm-proxy.config")
 
@@ -25,15 +24,16 @@ _Directories = frozenset[tuple[Path, int]]
 """Paths and their inodes: a directory that was replaced is another."""
 
 
-async def changes(files: Sequence[Path]) -> AsyncIterator[None]:
+async def changes(files: Sequence[Path], *, second_look: float = 2.0) -> AsyncIterator[None]:
     """Yield whenever the content of one of `files` became another, or the file came or went.
 
-    Counts from the first `anext`. Close the iterator (`aclosing`) or cancel its task to end it.
+    `second_look`: how often, in seconds, to compare though nothing was heard. Counts from the
+    first `anext`. Close the iterator (`aclosing`) or cancel its task to end it.
     """
     seen = await asyncio.to_thread(_contents, files)
     while True:
         directories = await asyncio.to_thread(_directories, files)
-        async with aclosing(_hints([path for path, _ in directories])) as hints:
+        async with aclosing(_hints([path for path, _ in directories], second_look)) as hints:
             async for _ in hints:
                 now = await asyncio.to_thread(_contents, files)
                 if now != seen:
@@ -43,7 +43,7 @@ async def changes(files: Sequence[Path]) -> AsyncIterator[None]:
                     break
 
 
-async def _hints(directories: Sequence[Path]) -> AsyncGenerator[None]:
+async def _hints(directories: Sequence[Path], second_look: float) -> AsyncGenerator[None]:
     """Yield when something may have happened in the directories, and now and then."""
     try:
         events = awatch(
@@ -51,7 +51,7 @@ async def _hints(directories: Sequence[Path]) -> AsyncGenerator[None]:
             watch_filter=None,
             debounce=DEBOUNCE_MS,
             step=DEBOUNCE_MS // 2,
-            rust_timeout=SECOND_LOOK_MS,
+            rust_timeout=int(second_look * 1000),
             yield_on_timeout=True,
             recursive=False,
             ignore_permission_denied=True,
@@ -60,10 +60,14 @@ async def _hints(directories: Sequence[Path]) -> AsyncGenerator[None]:
             async for _ in events:
                 yield
     except (OSError, RuntimeError) as error:  # RuntimeError: the base of what watchfiles raises.
-        log.warning("cannot watch the configuration (%s); looking at it every 2 s instead", error)
+        log.warning(
+            "cannot watch the configuration (%s); looking at it every %g s instead",
+            error,
+            second_look,
+        )
     while True:
         yield
-        await asyncio.sleep(SECOND_LOOK_MS / 1000)
+        await asyncio.sleep(second_look)
 
 
 def _contents(files: Sequence[Path]) -> tuple[bytes | None, ...]:

@@ -34,7 +34,8 @@ def unknown_model(x: Exchange, asked: str, why: str = "") -> NotFound:
         hint = f"; did you mean `{near}`?"
     because = f": {why}" if why else ""
     return NotFound(
-        f"the model `{asked[:200]}` does not exist here{because}{hint} (GET /v1/models lists the models)",
+        f"the model `{asked[:200]}` does not exist here{because}{hint} "
+        "(GET /v1/models lists the models)",
         code="model_not_found",
         param="model",
     )

@@ -170,13 +170,13 @@ class Serving:
         """The head of an answer; the connection closes with the answer."""
         connection = self.connect()
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
-        connection.request(
-            "POST",
-            "/v1/chat/completions",
-            dumps(body),
-            {"content-type": "application/json", "connection": "close"},
-        )
-        return connection.getresponse()
+        headers = {"content-type": "application/json", "connection": "close"}
+        try:
+            connection.request("POST", "/v1/chat/completions", dumps(body), headers)
+            return connection.getresponse()
+        except OSError:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """End what a test left running."""

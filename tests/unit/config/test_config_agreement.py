@@ -61,7 +61,9 @@ def test_planned_kinds_say_so(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("strategy", PLANNED_STRATEGIES)
 def test_planned_strategies_say_so(tmp_path: Path, strategy: str) -> None:
-    text = DEMO + f"models: {{m: {{strategy: {strategy}, targets: [{{provider: demo, model: d}}]}}}}"
+    text = (
+        DEMO + f"models: {{m: {{strategy: {strategy}, targets: [{{provider: demo, model: d}}]}}}}"
+    )
     (problem,) = wrong_with(tmp_path, text)
     assert problem.startswith(f"2:24: `models.m.strategy` is `{strategy}`, which is part of")
 
@@ -129,16 +131,21 @@ def test_what_must_agree(tmp_path: Path, text: str, expected: list[str]) -> None
 )  # fmt: skip
 def test_required_auth_needs_keys(tmp_path: Path, text: str, place: str) -> None:
     (problem,) = wrong_with(tmp_path, text)
-    assert problem.startswith(f"{place}: `auth` is `required` (the default) and there are no `keys`")
+    assert problem.startswith(
+        f"{place}: `auth` is `required` (the default) and there are no `keys`"
+    )
     assert "write `auth: none`" in problem
 
 
 def test_one_wildcard_and_zero_weights_are_fine(tmp_path: Path) -> None:
-    text = DEMO + """
+    text = (
+        DEMO
+        + """
 models:
   "openai/*": {targets: [{provider: demo, model: "*"}]}
   "*": {targets: [{provider: demo, model: "x-*", weight: 0}, {provider: other, model: d, weight: 0.5}]}
 """
+    )
     models = settings_of(tmp_path, text).models
     assert [target.weight for target in models["*"].targets] == [0, 0.5]
 
@@ -174,7 +181,7 @@ SECRET = "sk-Very-Secret-1234"
         "providers: {p: {kind: openai, base_url: 'https://u:${S}@h/'}}",
         "providers: {p: {kind: openai, api_keys: '${S}'}}",
         "providers: {p: {kind: openai, api_keys: ['${S} ']}}",
-        "providers: {p: {kind: openai, headers: {a: \"${S}\\n\"}}}",
+        'providers: {p: {kind: openai, headers: {a: "${S}\\n"}}}',
         "passthrough: {provider: '${S}'}",
         "listen: '${S}'",
         "drain: ${S}",

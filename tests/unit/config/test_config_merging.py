@@ -59,14 +59,18 @@ def test_a_value_left_empty_by_its_variable_is_absent(tmp_path: Path) -> None:
     assert settings.tls.certificate is None
     assert settings.listen.port == 8080
     assert settings.providers["a"].headers == {}
-    assert wrong_with(tmp_path, 'keys: [{name: a, key: "${K:-}"}]') == ["1:23: `keys[0].key` is empty"]
+    assert wrong_with(tmp_path, 'keys: [{name: a, key: "${K:-}"}]') == [
+        "1:23: `keys[0].key` is empty"
+    ]
 
 
 def test_include_merges_below(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     written(tmp_path, "include: [deep.yaml]\nworkers: 2\ndrain: 2s\nkeys: [{name: b, key: b}]",
             "parts/first.yaml")  # fmt: skip
-    written(tmp_path, "workers: 5\ntelemetry: {log: {format: text, level: debug}}", "parts/deep.yaml")
+    written(
+        tmp_path, "workers: 5\ntelemetry: {log: {format: text, level: debug}}", "parts/deep.yaml"
+    )
     written(tmp_path, "drain: 9s", "second.yaml")
     text = """
     include: [parts/first.yaml, "${WHICH}.yaml"]
@@ -94,7 +98,9 @@ def test_what_an_includer_replaces_needs_no_variable(tmp_path: Path) -> None:
 def test_a_problem_in_an_included_file_has_its_place(tmp_path: Path) -> None:
     written(tmp_path, "\nworkers: 0\n", "base.yaml")
     written(tmp_path, "a: [", "broken.yaml")
-    assert wrong_with(tmp_path, "include: [base.yaml]\ndrain: x")[1].startswith("base.yaml:1:10: `work")
+    assert wrong_with(tmp_path, "include: [base.yaml]\ndrain: x")[1].startswith(
+        "base.yaml:1:10: `work"
+    )
     assert wrong_with(tmp_path, "include: [broken.yaml]")[0].startswith("broken.yaml:1:")
 
 
@@ -107,7 +113,9 @@ def test_includes_that_cannot_be(tmp_path: Path) -> None:
     assert wrong_with(tmp_path, "include:\n  - absent.yaml") == [
         f"2:5: the included file {tmp_path}/absent.yaml cannot be read: no such file"
     ]
-    assert wrong_with(tmp_path, "include: {a: 1}") == ["1:10: `include` must be a list of file names"]
+    assert wrong_with(tmp_path, "include: {a: 1}") == [
+        "1:10: `include` must be a list of file names"
+    ]
 
 
 def test_a_file_may_be_included_twice_but_not_without_bound(tmp_path: Path) -> None:

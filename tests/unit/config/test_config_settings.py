@@ -70,7 +70,11 @@ def test_refused_sizes(tmp_path: Path, written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "host", "port"),
-    [("127.0.0.1:8080", "127.0.0.1", 8080), ("'[::1]:0'", "::1", 0), ("localhost:65535", "localhost", 65535)],
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080),
+        ("'[::1]:0'", "::1", 0),
+        ("localhost:65535", "localhost", 65535),
+    ],
 )
 def test_listen(tmp_path: Path, written: str, host: str, port: int) -> None:
     listen = settings_of(tmp_path, f"listen: {written}").listen
@@ -118,7 +122,7 @@ def test_base_url(tmp_path: Path, written: str, url: str) -> None:
 )  # fmt: skip
 def test_refused_base_url(tmp_path: Path, written: str) -> None:
     (problem,) = wrong_with(tmp_path, provider(f"base_url: {written}"))
-    assert problem.startswith("1:40: `providers.p.base_url` must ")
+    assert problem.startswith("1:41: `providers.p.base_url` must ")
     assert "hunter2" not in problem
 
 
@@ -153,7 +157,7 @@ def test_a_demo_provider_is_never_off_for_want_of_keys(tmp_path: Path) -> None:
 
 def test_off_reason_cannot_be_written(tmp_path: Path) -> None:
     (problem,) = wrong_with(tmp_path, provider("off_reason: x"))
-    assert problem.startswith("1:30: unknown key `off_reason`")
+    assert problem.startswith("1:31: unknown key `off_reason`")
 
 
 def test_headers(tmp_path: Path) -> None:
@@ -167,16 +171,16 @@ def test_headers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("Host: a", "1:40: `providers.p.headers.Host` cannot be set: the connection sets it"),
-        ("content-length: '1'", "1:40: `providers.p.headers.content-length` cannot be set"),
-        ("Transfer-Encoding: x", "1:40: `providers.p.headers.Transfer-Encoding` cannot be set"),
-        ("Connection: x", "1:40: `providers.p.headers.Connection` cannot be set"),
-        ("'a b': x", "1:40: `providers.p.headers.a b` is no header field name"),
-        ("a: \"x\\r\\ny: z\"", "1:43: `providers.p.headers.a` must be one line of ASCII"),
-        ("a: é", "1:43: `providers.p.headers.a` must be one line of ASCII"),
-        ("a: ' x'", "1:43: `providers.p.headers.a` must not begin or end with a space"),
-        ("a: 1.10", "1:43: `providers.p.headers.a` must be text; put it in quotes"),
-        ("a: x, A: y", "1:39: `providers.p.headers` names a field twice"),
+        ("Host: a", "1:41: `providers.p.headers.Host` cannot be set: the connection sets it"),
+        ("content-length: '1'", "1:41: `providers.p.headers.content-length` cannot be set"),
+        ("Transfer-Encoding: x", "1:41: `providers.p.headers.Transfer-Encoding` cannot be set"),
+        ("Connection: x", "1:41: `providers.p.headers.Connection` cannot be set"),
+        ("'a b': x", "1:41: `providers.p.headers.a b` is no header field name"),
+        ("a: \"x\\r\\ny: z\"", "1:44: `providers.p.headers.a` must be one line of ASCII"),
+        ("a: é", "1:44: `providers.p.headers.a` must be one line of ASCII"),
+        ("a: ' x'", "1:44: `providers.p.headers.a` must not begin or end with a space"),
+        ("a: 1.10", "1:44: `providers.p.headers.a` must be text; put it in quotes"),
+        ("a: x, A: y", "1:40: `providers.p.headers` names a field twice"),
     ],
 )  # fmt: skip
 def test_refused_headers(tmp_path: Path, written: str, expected: str) -> None:
@@ -187,13 +191,13 @@ def test_refused_headers(tmp_path: Path, written: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (provider("timeouts: {idle: 0}"), "1:47: `providers.p.timeouts.idle` must be more than 0"),
-        (provider("pool: {max_connections: 0}"), "1:54: `providers.p.pool.max_connections` must be"),
-        (provider("pool: {max_connections: '9'}"), "1:54: `providers.p.pool.max_connections` must be"),
-        (provider("enabled: on"), "1:39: `providers.p.enabled` must be true or false"),
-        (provider("delay: 1s"), "1:30: `delay` is for kind demo only"),
-        (provider("api_keys: sk-a"), "1:40: `providers.p.api_keys` must be a list"),
-        (provider("api_keys: [12345]"), "1:41: `providers.p.api_keys[0]` must be text"),
+        (provider("timeouts: {idle: 0}"), "1:48: `providers.p.timeouts.idle` must be more than 0"),
+        (provider("pool: {max_connections: 0}"), "1:55: `providers.p.pool.max_connections` must be"),
+        (provider("pool: {max_connections: '9'}"), "1:55: `providers.p.pool.max_connections` must be"),
+        (provider("enabled: on"), "1:40: `providers.p.enabled` must be true or false"),
+        (provider("delay: 1s"), "1:31: `delay` is for kind demo only"),
+        (provider("api_keys: sk-a"), "1:41: `providers.p.api_keys` must be a list"),
+        (provider("api_keys: [12345]"), "1:42: `providers.p.api_keys[0]` must be text"),
         ("providers: {p: {}}", "1:13: `providers.p.kind` is missing"),
         ("providers: {p: }", "1:15: `providers.p` must be a mapping"),
         ("providers: [p]", "1:12: `providers` must be a mapping"),
@@ -232,7 +236,9 @@ def test_expiry(tmp_path: Path, written: str, moment: datetime | None) -> None:
     assert settings_of(tmp_path, text).keys[0].expires == moment
 
 
-@pytest.mark.parametrize("written", ["tomorrow", "20300131", "2030-02-31", "true", "0001-01-01T00:00:00+09:00"])
+@pytest.mark.parametrize(
+    "written", ["tomorrow", "20300131", "2030-02-31", "true", "0001-01-01T00:00:00+09:00"]
+)
 def test_refused_expiry(tmp_path: Path, written: str) -> None:
     (problem,) = wrong_with(tmp_path, f"keys: [{{name: a, key: b, expires: {written}}}]")
     assert problem.startswith("1:35: `keys[0].expires` must be a date")
@@ -241,6 +247,6 @@ def test_refused_expiry(tmp_path: Path, written: str) -> None:
 def test_settings_are_frozen_and_closed() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
-        settings.drain = 3  # type: ignore[misc]
+        settings.drain = 3
     with pytest.raises(ValidationError):
         Settings.model_validate({"no_such": 1})

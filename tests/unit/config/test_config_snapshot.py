@@ -25,9 +25,9 @@ from proxy.config.settings import (
 )
 from proxy.config.snapshot import Snapshot
 
-names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="*")).filter(
-    lambda text: bool(text.strip()) and text.isprintable() and text == text.strip()
-)
+names = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="*")
+).filter(lambda text: bool(text.strip()) and text.isprintable() and text == text.strip())
 visible = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 secrets = visible.map(Secret)
 durations = st.floats(min_value=0, max_value=366 * 86400.0)
@@ -62,9 +62,7 @@ callers = st.builds(
 )
 everything = st.builds(
     Settings,
-    listen=st.builds(
-        Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535)
-    ),
+    listen=st.builds(Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535)),
     workers=st.just("auto") | st.integers(1, 1024),
     tls=st.builds(TlsFiles, certificate=files, key=files),
     max_body=st.integers(1, 1024**4),
@@ -72,7 +70,9 @@ everything = st.builds(
     auth=st.sampled_from(["required", "none"]),
     providers=st.dictionaries(names, providers, max_size=2),
     models=st.dictionaries(
-        names, st.builds(Model, targets=st.lists(targets, min_size=1, max_size=2).map(tuple)), max_size=2
+        names,
+        st.builds(Model, targets=st.lists(targets, min_size=1, max_size=2).map(tuple)),
+        max_size=2,
     ),
     passthrough=st.none() | st.builds(Passthrough, provider=names),
     keys=st.lists(callers, max_size=2).map(tuple),

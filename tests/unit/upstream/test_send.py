@@ -27,7 +27,10 @@ ANSWERS = {
         b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
         b"hi",
     ),
-    "lower case": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n", b"a"),
+    "lower case": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        b"a",
+    ),
 }
 
 
