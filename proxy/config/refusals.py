@@ -25,7 +25,6 @@ _WORDS = {
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "path_type": "must be the name of a file",
-    "too_short": "must have at least one entry",
 }
 
 

@@ -5,6 +5,7 @@ Only true/false are booleans: `on`, `yes` and `no` stay text. Numbers are decima
 """
 
 import re
+from math import isfinite
 
 Value = str | int | float | bool | None
 
@@ -49,7 +50,7 @@ def _number(text: str) -> Value:
     if _BASED.fullmatch(text):
         return int(text, 0)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return number if isfinite(number := float(text)) else text
     if _INFINITE.fullmatch(text):
         return float(text.replace(".", ""))
     return float("nan") if text in _NAN else text

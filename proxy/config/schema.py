@@ -70,7 +70,7 @@ def key_paths(shape: Shape, prefix: str = "") -> Iterator[str]:
         case Keys():
             for name, inner in shape.fields.items():
                 yield from key_paths(inner, f"{prefix}.{name}" if prefix else name)
-        case Names(each=each):
+        case Names(each=each) if each:
             yield from key_paths(each, f"{prefix}.<name>")
         case List(each=Keys() as each):
             yield from key_paths(each, f"{prefix}[]")

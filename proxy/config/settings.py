@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from proxy.config.addresses import Address, Hosts, Listen, ProxyUrl
 from proxy.config.near import nearest
 from proxy.config.planned import NOT_BUILT, PLANNED_STRATEGIES
 from proxy.config.providers import Provider
 from proxy.config.section import SettingsSection
-from proxy.config.values import Duration, Key, Moment, Name, Pattern, Processes, Share, Size
+from proxy.config.values import Duration, Key, Moment, Name, Pattern, Processes, Share, Size, some
 
 
 def _strategy(value: object) -> object:
@@ -53,7 +53,7 @@ class Target(SettingsSection):
 class Model(SettingsSection):
     """What clients may put in `model`."""
 
-    targets: tuple[Target, ...] = Field(min_length=1)
+    targets: Annotated[tuple[Target, ...], AfterValidator(some)]
     """At least one; the next is tried when one cannot be reached."""
     strategy: Annotated[Literal["weighted"], BeforeValidator(_strategy)] = "weighted"
     """How the order of the targets is drawn for each request."""

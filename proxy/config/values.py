@@ -134,6 +134,13 @@ def moment(value: object) -> datetime:
     return parsed
 
 
+def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """At least one; not `min_length`, which does not count entries that are themselves wrong."""
+    if not values:
+        raise ValueError("must have at least one entry")
+    return values
+
+
 def pattern(value: str) -> str:
     """A model's name, in which one `*` may stand for anything."""
     if not value or not value.isprintable() or value != value.strip():
@@ -163,4 +170,4 @@ Name = Annotated[StrictStr, AfterValidator(filled)]
 Pattern = Annotated[StrictStr, AfterValidator(pattern)]
 Key = Annotated[Secret, PlainValidator(secret), PlainSerializer(shown)]
 FieldValue = Annotated[Secret, PlainValidator(field_value), PlainSerializer(shown)]
-Moment = Annotated[datetime, PlainValidator(moment)]
+Moment = Annotated[datetime, BeforeValidator(moment), PlainSerializer(datetime.isoformat)]

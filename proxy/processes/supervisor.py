@@ -280,7 +280,8 @@ class Supervisor:
         """Control ends after the workers: it is to account for what they do last."""
         left = [child.name for child in self._nursery]
         if not left:
-            log.info("stopped")
+            if self._settled:
+                log.info("stopped")
             self._over.set()
         elif left == [self._control.name] and self._control.child is not None:
             self._control.child.channel.send(Drain(_LATE))

@@ -6,7 +6,6 @@ A pattern has one `*`. What the star stood for takes the place of the star in a 
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import replace
 
 from proxy.core.target import Route, Target
 from proxy.routing.weighted import order
@@ -57,4 +56,4 @@ def _halves(pattern: str) -> tuple[str, str]:
 
 
 def _filled(target: Target, star: str) -> Target:
-    return replace(target, model=target.model.replace("*", star, 1))
+    return Target(target.provider, target.model.replace("*", star, 1), target.weight)

@@ -71,6 +71,9 @@ class Arrival:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+        payload = self.payload
+        if self.length is not None and self.length <= limit and payload.is_eof():
+            return payload.read_nowait()  # It came with the head, as small bodies do.
         pieces = [piece async for piece in self.chunks(limit)]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -79,7 +79,8 @@ def without(raw: Pairs, name: bytes) -> Pairs:
 
 
 def _without_named(kept: Pairs, connection: bytes) -> Pairs:
-    # `keep-alive` and `close` are by far the commonest and name nothing that could be kept.
+    if not connection or connection == b",keep-alive":
+        return kept
     named = {token.strip().lower() for token in connection.split(b",")}
     named -= {b"", b"keep-alive", b"close"}
     return [field for field in kept if field[0].lower() not in named] if named else kept

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,15 @@ providers: {{demo: {{kind: demo, delay: {delay}}}}}
 models:
 {rows}
 """
+
+
+CHAT = "/v1/chat/completions"
+CHAT_HEADERS = {"content-type": "application/json", "connection": "close"}
+
+
+def chat_body(model: str, *, stream: bool) -> bytes:
+    messages = [{"role": "user", "content": "hi"}]
+    return dumps({"model": model, "stream": stream, "messages": messages})
 
 
 def command_line(*arguments: str | Path) -> list[str]:
@@ -169,14 +178,35 @@ class Serving:
     def chat(self, model: str, *, stream: bool) -> http.client.HTTPResponse:
         """The head of an answer; the connection closes with the answer."""
         connection = self.connect()
-        body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
-        headers = {"content-type": "application/json", "connection": "close"}
         try:
-            connection.request("POST", "/v1/chat/completions", dumps(body), headers)
+            connection.request("POST", CHAT, chat_body(model, stream=stream), CHAT_HEADERS)
             return connection.getresponse()
         except OSError:
             connection.close()
             raise
+
+    def begin_chat(self, model: str) -> Callable[[], bytes]:
+        """Send half of a request, and wait until a worker reads it; what is returned sends the
+        rest and gives the answer."""
+        connection = self.connect()
+        body = chat_body(model, stream=False)
+        half = len(body) // 2
+        connection.putrequest("POST", CHAT)
+        for name, value in CHAT_HEADERS.items():
+            connection.putheader(name, value)
+        connection.putheader("content-length", str(len(body)))
+        connection.putheader("expect", "100-continue")
+        connection.endheaders()
+        assert connection.sock.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.send(body[:half])
+
+        def finish() -> bytes:
+            connection.send(body[half:])
+            with connection.getresponse() as answer:
+                assert answer.status == 200
+                return answer.read()
+
+        return finish
 
     def close(self) -> None:
         """End what a test left running."""

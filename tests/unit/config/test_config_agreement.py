@@ -22,7 +22,7 @@ DEMO = "providers: {demo: {kind: demo}, other: {kind: demo}}\n"
         ("inclde: []", "1:1: unknown key `inclde`; did you mean `include`?"),
         ("zzz: 1", "1:1: unknown key `zzz`; known here: auth, drain, environments, include, keys,"),
         ("telemetry:\n  log:\n    fromat: x", "3:5: unknown key `fromat`; did you mean `format`?"),
-        ("keys:\n  - name: a\n    key: b\n    expire: null", "4:5: unknown key `expire`; did you mean"),
+        ("keys:\n  - name: a\n    key: b\n    expire: null", "4:5: unknown key `expire`; did"),
         (DEMO + "models:\n  m:\n    targets: [{provider: demo, modle: x}]",
          "4:32: unknown key `modle`; did you mean `model`?"),
     ],
@@ -88,7 +88,8 @@ def test_every_planned_row_is_reached_by_its_own_path() -> None:
         ("passthrough: {provider: x}",
          ["1:25: the provider `x` is not defined under `providers`; known: none"]),
         ("passthrough: {}", ["1:1: `passthrough.provider` is missing"]),
-        (DEMO + "models: {m: {targets: []}}", ["2:23: `models.m.targets` must have at least one entry"]),
+        (DEMO + "models: {m: {targets: []}}",
+         ["2:23: `models.m.targets` must have at least one entry"]),
         (DEMO + "models: {m: {}}", ["2:10: `models.m.targets` is missing"]),
         (DEMO + "models: {'a*b*': {targets: [{provider: demo, model: '*'}]}}",
          ["2:10: a model's name may have one `*` at most"]),
@@ -110,11 +111,13 @@ def test_every_planned_row_is_reached_by_its_own_path() -> None:
          ["1:45: this key is the same as that at {path}:1:23"]),
         ("keys: [{name: a, key: ''}]", ["1:23: `keys[0].key` must not be empty"]),
         ("keys: [{name: a, key: 'sk a'}]", ["1:23: `keys[0].key` must be visible ASCII"]),
-        ("keys: [{key: a}, b]", ["1:8: `keys[0].name` is missing", "1:18: `keys[1]` must be a mapping"]),
+        ("keys: [{key: a}, b]",
+         ["1:8: `keys[0].name` is missing", "1:18: `keys[1]` must be a mapping"]),
         ("keys: [{name: a, key: b, models: ['a*b*']}]", ["1:35: `keys[0].models[0]` may have one"]),
         ("tls: {key: absent.pem}",
          ["1:7: `tls.key` needs `tls.certificate` too", "1:12: this file does not exist"]),
-        ("providers: {p: {kind: openai, tls: {ca: absent.pem}}}", ["1:41: this file does not exist"]),
+        ("providers: {p: {kind: openai, tls: {ca: absent.pem}}}",
+         ["1:41: this file does not exist"]),
     ],
 )  # fmt: skip
 def test_what_must_agree(tmp_path: Path, text: str, expected: list[str]) -> None:
@@ -126,8 +129,8 @@ def test_what_must_agree(tmp_path: Path, text: str, expected: list[str]) -> None
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("auth: required", "1:7"), ("# auth\nworkers: 1", "2:1"), ("# auth\nkeys: []", "2:7"),
-     ("# auth\nworkers: 1\nkeys:", "3:6")],
+    [("auth: required", "1:7"), ("# auth\nworkers: 1", "2:1"), ("# auth\nkeys: []", "2:1"),
+     ("# auth\nworkers: 1\nkeys:", "3:1")],
 )  # fmt: skip
 def test_required_auth_needs_keys(tmp_path: Path, text: str, place: str) -> None:
     (problem,) = wrong_with(tmp_path, text)
@@ -143,7 +146,10 @@ def test_one_wildcard_and_zero_weights_are_fine(tmp_path: Path) -> None:
         + """
 models:
   "openai/*": {targets: [{provider: demo, model: "*"}]}
-  "*": {targets: [{provider: demo, model: "x-*", weight: 0}, {provider: other, model: d, weight: 0.5}]}
+  "*":
+    targets:
+      - {provider: demo, model: "x-*", weight: 0}
+      - {provider: other, model: d, weight: 0.5}
 """
     )
     models = settings_of(tmp_path, text).models

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, wrong_with, written
+from config_cases import settings_of, written, wrong_with
 
 from proxy.config.load import load
 from proxy.config.overlay import process_environment
@@ -101,7 +101,9 @@ def test_a_problem_in_an_included_file_has_its_place(tmp_path: Path) -> None:
     assert wrong_with(tmp_path, "include: [base.yaml]\ndrain: x")[1].startswith(
         "base.yaml:1:10: `work"
     )
-    assert wrong_with(tmp_path, "include: [broken.yaml]")[0].startswith("broken.yaml:1:")
+    assert wrong_with(tmp_path, "include: [broken.yaml]")[0].startswith(
+        "broken.yaml:2:1: a value is missing"
+    )
 
 
 def test_includes_that_cannot_be(tmp_path: Path) -> None:
@@ -135,7 +137,10 @@ auth: none
 workers: 1
 telemetry: {log: {level: info, format: text}}
 environments:
-  production: {workers: 4, telemetry: {log: {level: error}}, listen: "${PRODUCTION_LISTEN:-[::1]:1}"}
+  production:
+    workers: 4
+    telemetry: {log: {level: error}}
+    listen: "${PRODUCTION_LISTEN:-[::1]:1}"
   staging: {workers: 2, listen: "${UNSET}"}
   plain:
 """

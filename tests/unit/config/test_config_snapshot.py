@@ -58,7 +58,7 @@ callers = st.builds(
     name=names,
     key=secrets,
     models=st.lists(names, max_size=3).map(tuple),
-    expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),
 )
 everything = st.builds(
     Settings,

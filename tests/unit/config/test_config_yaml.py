@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, wrong_with, written
+from config_cases import settings_of, written, wrong_with
 from hypothesis import given
 from hypothesis import strategies as st
 
