@@ -35,6 +35,13 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def machine_seconds() -> float:
+    """CPU time that all cores spent on anything so far."""
+    fields = (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _wait, hard, soft, stolen = (int(each) for each in fields[:8])
+    return (user + nice + system + hard + soft + stolen) / _TICKS
+
+
 def start_time(pid: int) -> int | None:
     """When the process began, in ticks since boot; with the pid it names a process for good."""
     try:

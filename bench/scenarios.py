@@ -32,10 +32,12 @@ class Bench:
 
     cores: Sequence[int]
     seconds: float
+    vendor: Running
 
     def load(self, target: Running, arguments: Sequence[str]) -> Report:
         """Run the load generator against the target."""
-        watch = [f"--watch={name}={pid}" for name, pid in target.watched().items()]
+        watched = {**target.watched(), "vendor": self.vendor.pid}
+        watch = [f"--watch={name}={pid}" for name, pid in watched.items()]
         command = ["-m", "bench.load", "--url", target.url, *watch, *arguments]
         command += ["--seconds", str(self.seconds)]
         with Child("load", command, cores=self.cores) as child:
@@ -59,6 +61,7 @@ def chat(bench: Bench, target: Running) -> Numbers:
         "p50_ms": report.latency.p50 if report.latency else 0.0,
         "p99_ms": report.latency.p99 if report.latency else 0.0,
         "wrong": sum(report.errors.values()),
+        "others": report.others,
     }
 
 
@@ -77,6 +80,7 @@ def _held(bench: Bench, target: Running, streams: int, pace: int, ramp: float) -
         "whole": report.streams_whole,
         "broken": report.broken,
         "wrong": sum(report.errors.values()),
+        "others": report.others,
     }
 
 

@@ -2,15 +2,17 @@
 
 Only what happens while the window is open counts as a figure, so warm-up and ramp are left out;
 errors count from first to last. CPU of the watched processes is read when the window opens and
-closes, by the process that counts, so both ends of the division are of the same span.
+closes, by the process that counts, so both ends of the division are of the same span. What the
+machine did besides us and the watched is said too: figures from a busy machine are worth little.
 """
 
+import os
 from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.measure import cpu_seconds
+from bench.measure import cpu_seconds, machine_seconds
 from proxy.base.clock import monotonic
 
 
@@ -56,6 +58,7 @@ class Report:
     broken: int
     errors: dict[str, int]
     cpu: dict[str, float]
+    others: float  # Cores kept busy by processes that are neither watched nor this one.
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -73,7 +76,7 @@ class Tally:
     """The running counts of one load."""
 
     __slots__ = (
-        "_cpu", "_opened", "_seconds", "_watch", "broken", "chunks", "errors", "first_tokens",
+        "_cpu", "_opened", "_others", "_seconds", "_watch", "broken", "chunks", "errors", "first_tokens",
         "gaps", "held", "latencies", "open", "reads", "whole",
     )  # fmt: skip
 
@@ -81,6 +84,7 @@ class Tally:
         self._watch = watch
         self._cpu: dict[str, float] = {}
         self._opened = 0.0
+        self._others = 0.0
         self._seconds = 0.0
         self.open = False
         self.latencies: array[float] = array("d")
@@ -96,6 +100,7 @@ class Tally:
     def begin(self) -> None:
         """Open the window."""
         self._cpu = {name: cpu_seconds(pid) for name, pid in self._watch.items()}
+        self._others = self._others_seconds()
         self._opened = monotonic()
         self.open = True
 
@@ -103,7 +108,12 @@ class Tally:
         """Close the window."""
         self.open = False
         self._seconds = monotonic() - self._opened
+        self._others = self._others_seconds() - self._others
         self._cpu = {name: cpu_seconds(pid) - self._cpu[name] for name, pid in self._watch.items()}
+
+    def _others_seconds(self) -> float:
+        ours = {os.getpid(), *self._watch.values()}
+        return machine_seconds() - sum(cpu_seconds(pid) for pid in ours)
 
     def error(self, kind: str, *, streamed: bool) -> None:
         self.errors[kind] += 1
@@ -127,4 +137,5 @@ class Tally:
             broken=self.broken,
             errors=dict(self.errors),
             cpu={name: round(used, 3) for name, used in self._cpu.items()},
+            others=round(max(self._others, 0.0) / seconds, 3),
         )

@@ -30,16 +30,10 @@ class Sources:
         """The merged tree. What cannot be read is noted and counts as empty."""
         return self._load(path, None, ())
 
-    def _load(self, path: Path, named_at: Place | None, above: tuple[Path, ...]) -> Section:
+    def _load(self, path: Path, named_by: Scalar | None, above: tuple[Path, ...]) -> Section:
         self.files[path] = None
         self._read += 1
-        try:
-            root = read(path, self.problems)
-        except OSError as error:
-            root = None
-            reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-            what = f"the included file {path} cannot be read: " if named_at else "cannot be read: "
-            self.problems.append((named_at or Place(path)).problem(f"{what}{reason}"))
+        root = self._open(path, named_by)
         if root is None:
             self.complete = False
             return Section(Place(path))
@@ -48,14 +42,23 @@ class Sources:
         for item in self._named(root):
             other = path.parent / item.text
             if other.resolve() in above:
-                self.problems.append(item.place.problem(f"`{item.text}` includes itself"))
+                self.problems.append(item.place.problem(f"{_shown(item)} includes itself"))
             elif self._read >= MAX_FILES:
-                self.problems.append(
-                    item.place.problem(f"more than {MAX_FILES} files are included")
-                )
+                self.problems.append(item.place.problem(f"over {MAX_FILES} files are included"))
             else:
-                merged = merge_sections(self._load(other, item.place, above), merged)
+                merged = merge_sections(self._load(other, item, above), merged)
         return merge_sections(root.without("include"), merged)
+
+    def _open(self, path: Path, named_by: Scalar | None) -> Section | None:
+        """Read one file. That it cannot be opened is the fault of the line that names it."""
+        try:
+            return read(path, self.problems)
+        except OSError as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+            place = named_by.place if named_by else Place(path)
+            subject = f"{_shown(named_by)} " if named_by else ""
+            self.problems.append(place.problem(f"{subject}cannot be read: {reason}"))
+            return None
 
     def _named(self, root: Section) -> list[Scalar]:
         entry = root.entries.get("include")
@@ -70,3 +73,8 @@ class Sources:
             elif not (isinstance(child, Scalar) and child.absent):
                 self.problems.append(child.place.problem("`include` must be a list of file names"))
         return named
+
+
+def _shown(item: Scalar) -> str:
+    """The name as it is written; a variable's content is not shown."""
+    return "this included file" if item.variables else f"the included file `{item.text}`"

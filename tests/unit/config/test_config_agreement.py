@@ -206,9 +206,9 @@ def test_no_message_shows_a_variable(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, env={"S": SECRET})
     error: BaseException | None = caught.value
-    assert SECRET not in str(error) or "include" in text
     while error is not None:
-        assert SECRET not in repr(error) or "include" in text
+        assert SECRET not in repr(error)
+        assert SECRET not in str(error)
         error = error.__cause__ or error.__context__
 
 

@@ -101,19 +101,20 @@ def test_a_problem_in_an_included_file_has_its_place(tmp_path: Path) -> None:
     assert wrong_with(tmp_path, "include: [base.yaml]\ndrain: x")[1].startswith(
         "base.yaml:1:10: `work"
     )
-    assert wrong_with(tmp_path, "include: [broken.yaml]")[0].startswith(
-        "broken.yaml:2:1: a value is missing"
-    )
+    (problem,) = wrong_with(tmp_path, "include: [broken.yaml]")
+    assert problem == "broken.yaml:2:1: a value is missing here"
 
 
 def test_includes_that_cannot_be(tmp_path: Path) -> None:
     written(tmp_path, "include: [config.yaml]", "other.yaml")
-    assert wrong_with(tmp_path, "include: [config.yaml]") == ["1:11: `config.yaml` includes itself"]
+    assert wrong_with(tmp_path, "include: [config.yaml]") == [
+        "1:11: the included file `config.yaml` includes itself"
+    ]
     assert wrong_with(tmp_path, "include: [other.yaml]") == [
-        "other.yaml:1:11: `config.yaml` includes itself"
+        "other.yaml:1:11: the included file `config.yaml` includes itself"
     ]
     assert wrong_with(tmp_path, "include:\n  - absent.yaml") == [
-        f"2:5: the included file {tmp_path}/absent.yaml cannot be read: no such file"
+        "2:5: the included file `absent.yaml` cannot be read: no such file"
     ]
     assert wrong_with(tmp_path, "include: {a: 1}") == [
         "1:10: `include` must be a list of file names"
@@ -129,7 +130,7 @@ def test_a_file_may_be_included_twice_but_not_without_bound(tmp_path: Path) -> N
         written(tmp_path, f"include: [{level + 1}.yaml, {level + 1}.yaml]", f"{level}.yaml")
     written(tmp_path, "workers: 4", "8.yaml")
     problems = wrong_with(tmp_path, "include: [0.yaml]")
-    assert "more than 100 files are included" in problems[0]
+    assert "over 100 files are included" in problems[0]
 
 
 ENVIRONMENTS = """

@@ -125,6 +125,16 @@ def test_syntax_errors_show_nothing_of_the_line() -> None:
     assert "sk-very" not in str(problems)
 
 
+@given(
+    st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("\n\t :-[]{}&*!|>'\"%@#?,$~"))
+)
+def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
+    problems: list[Problem] = []
+    tree = parse(text, Path("f"), problems)
+    assert tree is not None or problems
+    assert all(problem.line >= 1 and problem.column >= 1 for problem in problems)
+
+
 def test_an_alias_bomb_is_bounded() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]

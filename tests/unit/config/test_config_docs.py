@@ -1,0 +1,141 @@
+"""The reference, the example and the settings say the same; importing costs little."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from proxy.config.load import load
+from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES
+from proxy.config.providers import Provider
+from proxy.config.schema import key_paths, keys_of
+from proxy.config.settings import CallerKey, Model, Settings, Target
+
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = ROOT / "docs" / "configuration.md"
+EXAMPLE = ROOT / "config.example.yaml"
+PATHS = sorted(key_paths(keys_of(Settings)))
+ROW = re.compile(r"^\| `([^`]+)` \| .* \| (.*?) \| ", re.MULTILINE)
+
+
+def test_every_setting_is_in_the_reference_and_no_other() -> None:
+    documented = [match[1] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))]
+    assert sorted(documented) == sorted([*PATHS, "include", "environments"])
+
+
+def test_the_paths_are_those_of_the_settings() -> None:
+    assert "models.<name>.targets[].weight" in PATHS
+    assert "providers.<name>.timeouts.first_token" in PATHS
+    assert "keys[].models" in PATHS
+    assert not [path for path in PATHS if "off_reason" in path]
+
+
+@pytest.mark.parametrize(
+    ("path", "section", "field"),
+    [
+        ("listen", Settings, "listen"),
+        ("workers", Settings, "workers"),
+        ("auth", Settings, "auth"),
+        ("providers.<name>.base_url", Provider(kind="openai"), "base_url"),
+        ("providers.<name>.enabled", Provider(kind="openai"), "enabled"),
+        ("models.<name>.targets[].weight", Target, "weight"),
+        ("models.<name>.strategy", Model, "strategy"),
+        ("keys[].models", CallerKey, "models"),
+    ],
+)
+def test_documented_defaults_are_true(
+    path: str, section: type[BaseModel] | BaseModel, field: str
+) -> None:
+    rows = {match[1]: match[2] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))}
+    if isinstance(section, BaseModel):
+        value = getattr(section, field)
+    else:
+        value = section.model_fields[field].default
+    shown = str(value)
+    if value is True:
+        shown = "true"
+    elif isinstance(value, tuple):
+        shown = "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    elif isinstance(value, float):
+        shown = f"{value:g}"
+    assert rows[path] == f"`{shown}`"
+
+
+def test_every_planned_key_is_listed_and_no_other() -> None:
+    text = REFERENCE.read_text(encoding="utf-8")
+    section = text[text.index("## Not built in this version") :]
+    listed = dict(re.findall(r"^- `([^`]+)`: (.+)$", section, re.MULTILINE))
+    assert listed == PLANNED
+    for name in (*PLANNED_KINDS, *PLANNED_STRATEGIES):
+        assert f"`{name}`" in section
+
+
+def test_the_example_runs_as_it_is() -> None:
+    settings = load(EXAMPLE, env={}).settings
+    assert str(settings.listen) == "127.0.0.1:8080"
+    assert [(key.name, key.key.reveal()) for key in settings.keys] == [("demo", "sk-demo")]
+    assert settings.providers["demo"].off_reason is None
+    assert settings.providers["openai"].off_reason == "api_keys is empty (is OPENAI_API_KEY set?)"
+    assert {name: model.targets[0].provider for name, model in settings.models.items()} == {
+        "chat-small": "demo", "chat-large": "demo", "openai/*": "openai", "*": "openai",
+    }  # fmt: skip
+    assert settings.passthrough is not None
+    assert settings.passthrough.provider == "openai"
+
+
+def test_the_example_serves_openai_when_the_key_is_set() -> None:
+    provider = load(EXAMPLE, env={"OPENAI_API_KEY": "sk-x"}).settings.providers["openai"]
+    assert provider.off_reason is None
+    assert [key.reveal() for key in provider.api_keys] == ["sk-x"]
+
+
+def test_the_example_is_short() -> None:
+    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_every_option_that_is_commented_out_is_true(tmp_path: Path) -> None:
+    """Without its comment signs (but for prose) the example loads, in its environment too."""
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    start = lines.index("")
+    option = re.compile(r"^(\s*)# (?=\s*(- |[a-z_]+:))")
+    text = "\n".join(option.sub(r"\1", line) for line in lines[start:])
+    assert text.count("\n#") == 0
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    (tmp_path / "more.yaml").write_text("")
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).write_text("x")
+    snapshot = load(path, env={"BATCH_KEY": "sk-b"}, environment="production")
+    settings = snapshot.settings
+    assert (settings.auth, settings.workers, len(settings.keys)) == ("none", "auto", 2)
+    assert str(settings.listen) == "0.0.0.0:8080"
+    assert settings.providers["vllm"].base_url == "http://127.0.0.1:8000/v1"
+    assert len(settings.models["chat-large"].targets) == 2
+    assert settings.tls.key is not None
+    # What is shown as a default is the default.
+    assert settings.max_body == Settings().max_body
+    assert settings.drain == Settings().drain
+    assert settings.telemetry == Settings().telemetry
+    assert settings.providers["openai"].timeouts == Provider(kind="openai").timeouts
+    assert settings.providers["openai"].pool == Provider(kind="openai").pool
+
+
+def test_importing_is_quick_and_does_not_pull_in_the_watcher() -> None:
+    code = """
+import pydantic, yaml, sys, time
+began = time.process_time()
+import proxy.config.load
+spent = time.process_time() - began
+loaded = [n for n in ("watchfiles", "anyio", "aiohttp", "asyncio") if n in sys.modules]
+print(spent, loaded)
+"""
+    command = [sys.executable, "-c", code]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        for _ in range(3)
+    ]
+    assert all(run.split(" ", 1)[1].strip() == "[]" for run in runs)
+    assert min(float(run.split()[0]) for run in runs) < 0.25
