@@ -76,8 +76,8 @@ class Tally:
     """The running counts of one load."""
 
     __slots__ = (
-        "_cpu", "_opened", "_others", "_seconds", "_watch", "broken", "chunks", "errors", "first_tokens",
-        "gaps", "held", "latencies", "open", "reads", "whole",
+        "_cpu", "_opened", "_others", "_seconds", "_watch", "broken", "chunks", "errors",
+        "first_tokens", "gaps", "held", "latencies", "open", "reads", "whole",
     )  # fmt: skip
 
     def __init__(self, watch: dict[str, int]) -> None:

@@ -154,12 +154,14 @@ class UpstreamError(ProxyError):
 
     `sent`: whether any byte of the request may have reached the vendor. Only when it is false may
     another try be made without a thought for doing the same thing twice.
+    `message` is for the log: it names hosts. `public` is what callers are told.
     """
 
     status = 502
     type = "upstream_error"
     default_code = "upstream_error"
     kind = "upstream"
+    public: str | None = "failed"
 
     def __init__(
         self,
@@ -177,6 +179,7 @@ class Unreachable(UpstreamError):
     """No connection: DNS, refused, TLS, proxy, or no free place in the pool. Nothing was sent."""
 
     default_code = "upstream_unreachable"
+    public = "cannot be reached"
     kind = "connect"
 
     def __init__(self, message: str, *, headers: HeaderPairs = ()) -> None:
@@ -187,6 +190,7 @@ class Reset(UpstreamError):
     """The connection died after the request was sent and before the head of an answer was whole."""
 
     default_code = "upstream_reset"
+    public = "closed the connection before it answered"
     kind = "reset"
 
 
@@ -194,6 +198,7 @@ class Malformed(UpstreamError):
     """What came back is not HTTP, or not in the coding it names."""
 
     default_code = "upstream_malformed"
+    public = "answered with something that is not an answer"
     kind = "malformed"
 
 
@@ -201,6 +206,7 @@ class Cut(UpstreamError):
     """The body ended before its declared end."""
 
     default_code = "upstream_cut"
+    public = "broke off in the middle of its answer"
     kind = "cut"
 
 
@@ -215,6 +221,7 @@ class TimedOut(UpstreamError):
     def __init__(self, message: str, *, phase: str, sent: bool = True) -> None:
         super().__init__(message, sent=sent)
         self.phase = phase
+        self.public = f"did not answer in time ({phase})"
 
 
 class Refused(UpstreamError):
@@ -222,6 +229,7 @@ class Refused(UpstreamError):
     shape; `headers` are those that concern the caller (`retry-after` and the like)."""
 
     kind = "status"
+    public = None  # `message` and `body` are public already.
 
     def __init__(
         self,

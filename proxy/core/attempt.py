@@ -1,7 +1,12 @@
 """One try at one target: what the record will say of it."""
 
+import logging
+
 from proxy.base.clock import monotonic
+from proxy.base.errors import UpstreamError
 from proxy.core.target import Target
+
+log = logging.getLogger("llm-proxy.attempt")
 
 
 class Attempt:
@@ -17,3 +22,10 @@ class Attempt:
         self.first_byte = 0.0
         self.status = 0
         self.error: str | None = None  # ProxyError.kind.
+
+    def failed(self, request: str, error: UpstreamError) -> None:
+        """Note why it failed: the log gets the whole story, the caller no host names."""
+        self.error = error.kind
+        log.warning("%s: %s/%s: %s", request, self.provider, self.model, error.message)
+        if error.public is not None:
+            error.message = f"the provider `{self.provider}` {error.public}"

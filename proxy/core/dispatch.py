@@ -25,7 +25,7 @@ async def dispatch(x: Exchange) -> Reply:
         try:
             return await _try(x, target, attempt)
         except UpstreamError as error:
-            attempt.error = error.kind
+            attempt.failed(x.id, error)
             failure = error
             if not _may_try_next(x, error):
                 break

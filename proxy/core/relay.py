@@ -13,8 +13,6 @@ Per piece there is no await, no clock, no task and no log: `_Stream.sink` is a p
 the vendor's connection calls.
 """
 
-import logging
-
 from proxy.base.errors import Cut, UpstreamError
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
@@ -26,8 +24,6 @@ from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import WholeEvents
 from proxy.wire.tail import is_whole, lacks_only_done
 
-log = logging.getLogger("llm-proxy.relay")
-
 HOLD = 1024 * 1024
 
 
@@ -38,6 +34,7 @@ async def relay(x: Exchange, out: Out) -> None:
     x.announce(reply)
     if reply.answer is None:
         out.whole(reply.status, reply.headers, reply.body)
+        x.finished = True
     else:
         try:
             await _relay_answer(x, reply, reply.answer, out)
@@ -66,8 +63,11 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
         stream.finish()
         x.finished = True
     except UpstreamError as error:
+        if x.attempts:
+            x.attempts[-1].failed(x.id, error)
         if not out.started:
             raise
+        x.error = error
         stream.fail(error)
 
 
@@ -127,11 +127,6 @@ class _Stream:
 
     def fail(self, error: UpstreamError) -> None:
         """The answer broke off after its first byte: say so where that can be said."""
-        x = self._x
-        x.error = error
-        if x.attempts:
-            x.attempts[-1].error = error.kind
-        log.warning("%s: the answer broke off: %s", x.id, error.message)
         if self._events is None or self._events.inside:
             self._out.cut()
             return

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -184,29 +184,6 @@ class Serving:
         except OSError:
             connection.close()
             raise
-
-    def begin_chat(self, model: str) -> Callable[[], bytes]:
-        """Send half of a request, and wait until a worker reads it; what is returned sends the
-        rest and gives the answer."""
-        connection = self.connect()
-        body = chat_body(model, stream=False)
-        half = len(body) // 2
-        connection.putrequest("POST", CHAT)
-        for name, value in CHAT_HEADERS.items():
-            connection.putheader(name, value)
-        connection.putheader("content-length", str(len(body)))
-        connection.putheader("expect", "100-continue")
-        connection.endheaders()
-        assert connection.sock.recv(1000).startswith(b"HTTP/1.1 100 ")
-        connection.send(body[:half])
-
-        def finish() -> bytes:
-            connection.send(body[half:])
-            with connection.getresponse() as answer:
-                assert answer.status == 200
-                return answer.read()
-
-        return finish
 
     def close(self) -> None:
         """End what a test left running."""

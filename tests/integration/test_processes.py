@@ -133,16 +133,23 @@ def test_without_control_traffic_goes_on_and_its_successor_reloads(
     assert proxy.models() == {"second"}
 
 
-def test_a_worker_told_to_end_finishes_while_its_successor_serves(proxy: Serving) -> None:
-    worker = proxy.children()["worker-0"]
-    finish = proxy.begin_chat("first")
-    mark = proxy.mark()
-    os.kill(worker, signal.SIGTERM)
-    proxy.saw(rf"worker-0 \(pid {worker}\) is leaving", mark)
-    assert proxy.models() == {"first"}
-    assert not gone(worker, 0)
-    assert finish().startswith(b'{"id"')
-    proxy.saw(rf"worker-0 \(pid {worker}\) has drained: exit code 0", mark)
+def test_a_worker_told_to_end_finishes_while_its_successor_serves(config: Path) -> None:
+    config.write_text(configuration("first", delay="3s"))
+    with serving(config) as proxy:
+        worker = proxy.children()["worker-0"]
+        connection = proxy.connect()
+        connection.request("POST", CHAT, chat_body("first", stream=False), CHAT_HEADERS)
+        proxy.models()  # Answered after the other arrived.
+        os.kill(worker, signal.SIGTERM)
+        proxy.saw(rf"worker-0 \(pid {worker}\) is leaving")
+        assert proxy.models() == {"first"}
+        with connection.getresponse() as answer:
+            assert answer.status == 200
+            assert answer.read().startswith(b'{"id"')
+        drained = proxy.saw(rf"worker-0 \(pid {worker}\) has drained: exit code 0")
+        successor = proxy.children()["worker-0"]
+        assert successor != worker
+        assert proxy.log().index(f"(pid {successor}) serves") < proxy.log().index(drained[0])
 
 
 def test_told_to_end_it_finishes_what_is_in_flight_and_takes_nothing_new(config: Path) -> None:

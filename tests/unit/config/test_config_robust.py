@@ -1,4 +1,4 @@
-"""Whatever is written, loading gives a snapshot or problems with places, and never anything else."""
+"""Whatever is written, loading gives a snapshot or problems with places, and nothing else."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
