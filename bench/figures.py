@@ -173,7 +173,8 @@ def _measure(given: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _options().parse_args(arguments)
-    # SIGTERM unwinds like Ctrl-C does, so that no child outlives us.
+    # Both unwind, so that no child outlives us; a shell's background job would ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _measure(given)

@@ -1,5 +1,6 @@
 """For every test: a blocking call inside the event loop, made by the proxy's own code, fails it."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -11,3 +12,10 @@ def no_blocking_calls() -> Iterator[None]:
     """Raise BlockingError where code of `proxy` would make the loop wait for a disk or a sleep."""
     with blockbuster_ctx("proxy"):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections() -> None:
+    """What was imported by now stays: a test that collects garbage looks at its own only."""
+    gc.collect()
+    gc.freeze()

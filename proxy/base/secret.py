@@ -31,4 +31,5 @@ class Secret:
 
 def fingerprint(key: str) -> bytes:
     """SHA-256 of an API key (32 bytes): what is kept and compared instead of the key."""
-    return hashlib.sha256(key.encode()).digest()
+    # What came in a header may hold bytes that are not UTF-8, as lone surrogates.
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -65,7 +65,7 @@ def proxy_url(value: object) -> Secret:
     text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
     if text and "://" not in text:
         text = f"http://{text}"
-    parts = _split(text, ("http", "https"))
+    parts = _split(text, ("http",))
     if parts.path not in ("", "/") or "?" in text or "#" in text:
         raise ValueError("must be a URL such as http://proxy:3128, without a path")
     return Secret(text.rstrip("/"))

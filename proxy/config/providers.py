@@ -20,7 +20,7 @@ BASE_URLS = {"openai": "https://api.openai.com/v1"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _TRANSPORTS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection",
-    "te", "trailer", "upgrade",
+    "te", "trailer", "upgrade",  # codespell:ignore te
 })  # fmt: skip
 
 

@@ -70,8 +70,13 @@ def _overhead(x: Exchange, last: Attempt) -> float:
 
 
 async def _refuse_errors(x: Exchange, adapter: Adapter, answer: Answer) -> None:
-    if answer.status >= 400:
-        raise adapter.error(x, answer, await answer.read(_ERROR_BODY))
+    if answer.status < 400:
+        return
+    try:
+        body = await answer.read(_ERROR_BODY)
+    except UpstreamError:  # Cut, too large, in an unknown coding: the status is known all the same.
+        body = b""
+    raise adapter.error(x, answer, body)
 
 
 def _refuse_nonsense(status: int, content_type: bytes) -> None:

@@ -1,9 +1,6 @@
 """The life of a request. Read this file first; docs/life-of-a-request.md has the picture."""
 
-import asyncio
-
 from proxy.base.clock import monotonic
-from proxy.base.errors import ProxyError
 from proxy.core.dispatch import dispatch
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Out
@@ -18,7 +15,7 @@ async def serve(x: Exchange, out: Out) -> None:
     try:
         x.reply = await admit(x) or await dispatch(x)
         await relay(x, out)
-    except (ProxyError, asyncio.CancelledError) as error:
+    except BaseException as error:
         x.error = error
         raise
     finally:

@@ -31,23 +31,25 @@ async def relay(x: Exchange, out: Out) -> None:
     """Send the reply. Raises UpstreamError only while nothing was sent."""
     reply = x.reply
     assert reply is not None  # admit or dispatch made one.
-    x.announce(reply)
-    if reply.answer is None:
-        out.whole(reply.status, reply.headers, reply.body)
-        x.finished = True
-    else:
-        try:
+    try:
+        x.announce(reply)
+        if reply.answer is None:
+            out.whole(reply.status, reply.headers, reply.body)
+            x.finished = True
+        else:
             await _relay_answer(x, reply, reply.answer, out)
-        except BaseException:
+    except BaseException:
+        if reply.answer is not None:
             reply.answer.abort()
-            raise
+        raise
     await out.flush()
 
 
 async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
     if x.incoming.method == "HEAD":
-        await answer.read(0)
+        await answer.pump(_drop)  # Not `read`: a coding is named and no body has it.
         out.whole(reply.status, reply.headers, b"", _length(answer))
+        x.finished = True
         return
     inflate = _inflate(x, reply, answer)
     if not (x.filters or x.watchers or reply.events or inflate):
@@ -170,6 +172,10 @@ def _inflate(x: Exchange, reply: Reply, answer: Answer) -> Inflate | None:
         return None
     reply.headers = without(reply.headers, b"content-encoding")
     return Inflate()
+
+
+def _drop(_data: bytes) -> None:
+    """Takes what an answer to HEAD must not have."""
 
 
 def _length(answer: Answer) -> int | None:

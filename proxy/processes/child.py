@@ -69,6 +69,9 @@ async def start(
             pass_fds=passed,
             process_group=0,
         )
+    except OSError:
+        await channel.close()
+        raise
     finally:
         theirs.close()
     return Child(name, process, channel)
@@ -87,4 +90,7 @@ def describe_exit(code: int) -> str:
 def _isolation() -> list[str]:
     # `-m` puts the working directory first in sys.path: a file named like a library there would be
     # imported by the children. Only where the program itself runs from there is that wanted.
-    return [] if Path.cwd() == _SOURCE else ["-P"]
+    try:
+        return [] if Path.cwd() == _SOURCE else ["-P"]
+    except FileNotFoundError:  # The directory was removed, for example by a deployment.
+        return ["-P"]

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import aclosing
 from pathlib import Path
 
 from proxy.base.tasks import Tasks
@@ -96,9 +95,8 @@ class Control:
         _ = self._tasks.spawn(self._look_again(), name="second look")
 
     async def _follow(self, files: Sequence[Path]) -> None:
-        async with aclosing(changes(files)) as changed:
-            async for _ in changed:
-                await self._report(asked=False)
+        async for _ in changes(files):
+            await self._report(asked=False)
 
     async def _look_again(self) -> None:
         # The watch counts from where it begins: a change between our load and that would be lost.

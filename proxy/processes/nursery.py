@@ -5,6 +5,7 @@ order: its end comes after its last message, however fast it died.
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from proxy.base.tasks import Tasks
 from proxy.processes.backoff import Backoff
 from proxy.processes.child import Child, start
 from proxy.processes.messages import Message
+
+log = logging.getLogger("llm-proxy.supervisor")
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +87,15 @@ class Nursery:
         self._by_pid[child.pid] = place.child = child
         self._all.add(child)
         self._parent.child_started(child)
-        while (message := await child.channel.receive()) is not None:
-            self._parent.child_said(place, child, message)
+        try:
+            while (message := await child.channel.receive()) is not None:
+                self._parent.child_said(place, child, message)
+        except Exception:
+            # A bug of ours. A child that nobody hears any more would never be replaced.
+            log.exception(
+                "cannot listen to %s (pid %d) any more: killing it", child.name, child.pid
+            )
+            child.kill()
         code = await child.ended
         await child.channel.close()
         self._all.discard(child)

@@ -99,10 +99,11 @@ class Worker:
 
     async def _build(self, snapshot: Snapshot) -> None:
         recorded = snapshot.settings.telemetry.log
-        logs.set_up(self._name, level=recorded.level, style=recorded.format)
         if self._serving is not None:
             await self._app.apply(snapshot)
+            logs.set_up(self._name, level=recorded.level, style=recorded.format)
         else:
+            logs.set_up(self._name, level=recorded.level, style=recorded.format)
             await self._app.start(snapshot, self._listener)
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()

@@ -19,8 +19,9 @@ class Models:
     def __init__(self, models: Mapping[str, tuple[Target, ...]]) -> None:
         self._exact = {name: targets for name, targets in models.items() if "*" not in name}
         starred = [(name, targets) for name, targets in models.items() if "*" in name]
-        # The longer the literal text, the more specific the pattern.
-        starred.sort(key=lambda item: len(item[0]), reverse=True)
+        # The longer the literal text, the more specific the pattern; names break ties, because the
+        # order in the file has no meaning.
+        starred.sort(key=lambda item: (len(item[0]), item[0]), reverse=True)
         self._patterns: tuple[tuple[str, str, str, tuple[Target, ...]], ...] = tuple(
             (name, *_halves(name), targets) for name, targets in starred
         )

@@ -7,6 +7,7 @@ A target of weight 0 comes last: it is for when the others cannot be reached.
 
 import random
 from collections.abc import Callable
+from operator import itemgetter
 
 from proxy.core.target import Target
 
@@ -21,5 +22,5 @@ def order(
         (draw() ** (1 / target.weight) if target.weight else -1.0, place)
         for place, target in enumerate(targets)
     ]
-    drawn.sort(reverse=True)
+    drawn.sort(key=itemgetter(0), reverse=True)  # Stable: weight 0 keeps the order written.
     return tuple(targets[place] for _, place in drawn)

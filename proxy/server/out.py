@@ -69,9 +69,12 @@ class HttpOut:
     ) -> None:
         """Head and body in one write."""
         framing = b""
-        if status >= 200 and status not in {204, 304}:
-            framing = b"content-length: %d\r\n" % (len(body) if length is None else length)
-        self._send(self._render(status, headers, framing) + body)
+        if length is None and (body or self.arrival.method != "HEAD"):
+            length = len(body)  # Of an answer to HEAD without one the true length is not known.
+        if length is not None and status >= 200 and status not in {204, 304}:
+            framing = b"content-length: %d\r\n" % length
+        head = self._render(status, headers, framing)
+        self._send(head if self.arrival.method == "HEAD" else head + body)
 
     def start(
         self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
@@ -137,14 +140,14 @@ class HttpOut:
         lines += [b"%b: %b\r\n" % field for field in headers]
         if not any(field[0] == b"date" or field[0] == b"Date" for field in headers):
             lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
-        keep = self.arrival.keep_alive
+        keep = self.arrival.keep_alive and self.written.keep_alive
         if not keep:
             lines.append(b"connection: close\r\n")
         elif not self.arrival.http_1_1:
             lines.append(b"connection: keep-alive\r\n")
         head = b"".join(lines)
         # A field with a line break in it would let a vendor, or a model's name, write our head.
-        if head.count(b"\n") != len(lines):
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
             self.started = False
             raise InternalError("a header field cannot be sent")
         return b"%b%b%b\r\n" % (head, self._own, framing)

@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
     # The request.
 
     def begin(
-        self, timeouts: Timeouts, started: float, sent_at: float, *, head_only: bool
+        self, timeouts: Timeouts, started: float, sent_at: float, head_only: bool
     ) -> asyncio.Future[Outcome]:
         """Start an exchange; the future's result comes with the head of the answer."""
         self._timeouts = timeouts

@@ -135,11 +135,14 @@ class ResponseReader:
         self.status = status
         self._final = True
         if self._head_only:
-            self._end()
+            self.complete = True
+            self.keep_alive = self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         if self._final:
-            self._end()
+            if not self.complete:
+                self.complete = True
+                self.keep_alive = self._parser.should_keep_alive()
         elif self.parts:
             raise Malformed("the provider sent a body with an interim answer")
 
@@ -150,11 +153,6 @@ class ResponseReader:
             raise Malformed("the provider named its Transfer-Encoding twice")
         if self._parser.get_http_version() == "1.0":
             self.surplus = True  # RFC 9112 §6.1: faulty framing, close after this answer.
-
-    def _end(self) -> None:
-        if not self.complete:
-            self.complete = True
-            self.keep_alive = self._parser.should_keep_alive()
 
     def _renew(self) -> None:
         self._parser = httptools.HttpResponseParser(self)

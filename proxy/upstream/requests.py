@@ -13,9 +13,9 @@ _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class HeadWriter:
-    """Writes request heads for one origin."""
+    """Writes request heads for one origin; remembers the last request line, mostly the next one."""
 
-    __slots__ = ("_after_target", "_before_target")
+    __slots__ = ("_after_target", "_before_target", "_line", "_method", "_target")
 
     def __init__(self, origin: Origin, proxy: ProxyRoute | None) -> None:
         host = origin.host_header
@@ -26,31 +26,40 @@ class HeadWriter:
             if proxy.authorization is not None:
                 after += b"\r\nProxy-Authorization: " + proxy.authorization.reveal().encode("ascii")
         self._before_target = before
-        self._after_target = after
+        self._after_target = after + b"\r\n"
+        self._method = self._target = ""
+        self._line = b""
 
     def head(self, outgoing: Outgoing) -> bytes:
         """The whole head with its empty line. Raises BadRequest and OperatorError."""
         headers = outgoing.headers
-        fields = b"".join([b"\r\n" + name + b": " + value for name, value in headers])
-        breaks = fields.count(b"\n")
-        if breaks != len(headers) or breaks != fields.count(b"\r") or b"\0" in fields:
-            raise _bad_field(headers)
+        fields = b"\r\n".join(map(b": ".join, headers))
+        if headers:
+            fields += b"\r\n"
+            if len(fields.translate(None, b"\r\n\0")) != len(fields) - 2 * len(headers):
+                raise _bad_field(headers)
         method, target = outgoing.method, outgoing.target
+        if target != self._target or method != self._method:
+            self._line = self._request_line(method, target)
+            self._method, self._target = method, target
+        return self._line + fields + _framing(method, outgoing.body)
+
+    def _request_line(self, method: str, target: str) -> bytes:
         start = f"{method} {self._before_target}{target}"
         if not start.isascii() or not start.isprintable() or start.count(" ") != 1:
             raise BadRequest("the request line is not a method and a percent-encoded target")
         if target[:1] != "/":
             raise BadRequest("the request's target does not begin with a slash")
-        return start.encode("ascii") + self._after_target + fields + _framing(method, outgoing.body)
+        return start.encode("ascii") + self._after_target
 
 
 def _framing(method: str, body: bytes | Upload) -> bytes:
     length = len(body) if isinstance(body, bytes) else body.length
     if length is None:
-        return b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return b"Transfer-Encoding: chunked\r\n\r\n"
     if length or method not in _BODILESS:
-        return b"\r\nContent-Length: %d\r\n\r\n" % length
-    return b"\r\n\r\n"
+        return b"Content-Length: %d\r\n\r\n" % length
+    return b"\r\n"
 
 
 def _bad_field(headers: RawHeaders) -> OperatorError:

@@ -54,23 +54,30 @@ class HttpTransport(Transport):
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> HttpAnswer:
         """Send, and return once the head of the answer is known."""
         head = self._heads.head(outgoing)
+        body = outgoing.body
         started = sent_at = monotonic()
         connection = self._pool.take()
-        if connection is None:
-            connection = await self._acquire(timeouts, started, fresh=False)
-            sent_at = monotonic()
-        outcome = await self._exchange(
-            connection, outgoing, head, timeouts, started=started, sent_at=sent_at
-        )
-        if isinstance(outcome, Reset) and connection.stale and _unsent(outgoing.body):
-            connection = await self._acquire(timeouts, started, fresh=True)
-            sent_at = monotonic()
-            outcome = await self._exchange(
-                connection, outgoing, head, timeouts, started=started, sent_at=sent_at
-            )
-        if isinstance(outcome, HttpAnswer):
-            return outcome
-        raise outcome
+        second = False
+        while True:
+            if connection is None:
+                connection = await self._acquire(timeouts, started, fresh=second)
+                sent_at = monotonic()
+            self._sweep.watch(timeouts)
+            waiter = connection.begin(timeouts, started, sent_at, outgoing.method == "HEAD")
+            try:
+                if isinstance(body, bytes):
+                    connection.write_request(head, body)
+                    outcome = await waiter
+                else:
+                    outcome = await self._upload(connection, head, body, waiter)
+            except BaseException:
+                _give_up(connection, waiter)
+                raise
+            if isinstance(outcome, HttpAnswer):
+                return outcome
+            if second or not _was_stale(outcome, connection, body):
+                raise outcome
+            second, connection = True, None
 
     def close(self) -> None:
         """Close idle connections now, and each busy one when its answer ends."""
@@ -78,28 +85,6 @@ class HttpTransport(Transport):
 
     def stats(self) -> PoolStats:
         return self._pool.stats()
-
-    async def _exchange(
-        self,
-        connection: Connection,
-        outgoing: Outgoing,
-        head: bytes,
-        timeouts: Timeouts,
-        *,
-        started: float,
-        sent_at: float,
-    ) -> Outcome:
-        self._sweep.watch(timeouts)
-        waiter = connection.begin(timeouts, started, sent_at, head_only=outgoing.method == "HEAD")
-        try:
-            body = outgoing.body
-            if isinstance(body, bytes):
-                connection.write_request(head, body)
-                return await waiter
-            return await self._upload(connection, head, body, waiter)
-        except BaseException:
-            _give_up(connection, waiter)
-            raise
 
     async def _upload(
         self, connection: Connection, head: bytes, body: Upload, waiter: asyncio.Future[Outcome]
@@ -150,8 +135,10 @@ class HttpTransport(Transport):
         return connection
 
 
-def _unsent(body: bytes | Upload) -> bool:
-    return isinstance(body, bytes) or not body.started
+def _was_stale(outcome: Exception, connection: Connection, body: bytes | Upload) -> bool:
+    """Whether the request may be sent again: the vendor cannot have meant to answer it."""
+    unsent = isinstance(body, bytes) or not body.started
+    return isinstance(outcome, Reset) and connection.stale and unsent
 
 
 def _give_up(connection: Connection, waiter: asyncio.Future[Outcome]) -> None:

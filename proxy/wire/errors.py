@@ -9,7 +9,7 @@ from proxy.base.errors import ProxyError
 from proxy.base.jsonio import JSONError, dumps, loads
 
 _KEY_LIKE = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|key)-[A-Za-z0-9_*-]{6,}|\bBearer\s+\S+", re.IGNORECASE
+    r"\b(?:sk|pk|rk|gsk|xai|key)-[A-Za-z0-9_*-]{6,}|\bBearer\s+[^\s\"'\\<>]+", re.IGNORECASE
 )
 
 
@@ -20,13 +20,18 @@ def envelope(error: ProxyError) -> bytes:
     return dumps(
         {
             "error": {
-                "message": error.message,
+                "message": _sendable(error.message),
                 "type": error.type,
                 "param": error.param,
                 "code": error.code,
             }
         }
     )
+
+
+def _sendable(words: str) -> str:
+    # Header values that are not UTF-8 reach us as lone surrogates, which JSON cannot carry.
+    return words if words.isascii() else words.encode("utf-8", "replace").decode()
 
 
 def event(error: ProxyError) -> bytes:

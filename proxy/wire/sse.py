@@ -11,8 +11,8 @@ An event larger than `HOLD` bytes (a picture) is passed on as it comes.
 import re
 
 HOLD = 1024 * 1024
-_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_ANY_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+ANY_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class WholeEvents:
@@ -26,7 +26,7 @@ class WholeEvents:
 
     def feed(self, data: bytes) -> bytes:
         """What may go on now: whole events, maybe none."""
-        if not self._held and data.endswith(_ENDS):
+        if not self._held and data.endswith(ENDS):
             self.inside = False
             return data
         data = self._held + data
@@ -68,7 +68,7 @@ _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 def end_of_events(data: bytes) -> int:
     """The offset behind the last whole event in `data`; 0 when there is none."""
     end = 0
-    for mark in _ENDS:
+    for mark in ENDS:
         at = data.rfind(mark, end)
         if at >= 0:
             end = at + len(mark)
@@ -79,7 +79,7 @@ def split(data: bytes) -> list[bytes]:
     """The events in `data`, each with its end; the last may be unfinished."""
     events = []
     start = 0
-    for match in _ANY_END.finditer(data):
+    for match in ANY_END.finditer(data):
         events.append(data[start : match.end()])
         start = match.end()
     if start < len(data):

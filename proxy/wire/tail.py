@@ -8,6 +8,7 @@ import re
 from collections import deque
 
 from proxy.wire.operations import StreamEnd
+from proxy.wire.sse import ANY_END, ENDS
 
 KEEP = 16 * 1024
 
@@ -33,10 +34,11 @@ class Tail:
     def feed(self, data: bytes) -> None:
         chunks = self._chunks
         chunks.append(data)
-        self._size = size = self._size + len(data)
+        size = self._size + len(data)
         self.total += len(data)
-        if size > KEEP and size - len(chunks[0]) >= KEEP:
-            self._size -= len(chunks.popleft())
+        while size - len(chunks[0]) >= KEEP:
+            size -= len(chunks.popleft())
+        self._size = size
 
     def last(self) -> bytes:
         return b"".join(self._chunks)
@@ -56,9 +58,17 @@ def is_whole(tail: bytes, end: StreamEnd) -> bool:
         case StreamEnd.DONE:
             return _DONE.search(tail) is not None or _ERROR.search(tail) is not None
         case StreamEnd.RESPONSE:
-            return _RESPONSE_END.search(tail) is not None or _ERROR.search(tail) is not None
+            if _RESPONSE_END.search(tail) is not None or _ERROR.search(tail) is not None:
+                return True
+            return _ends_in_large_event(tail) and _USAGE.search(tail) is not None
         case StreamEnd.FRAMING:
             return True
+
+
+def _ends_in_large_event(tail: bytes) -> bool:
+    # The last event repeats the whole response, so its beginning, where its type stands, may be
+    # out of reach. Of all events only the final ones carry usage, near their end.
+    return tail.endswith(ENDS) and ANY_END.search(tail.rstrip(b"\r\n")) is None
 
 
 def lacks_only_done(tail: bytes) -> bool:

@@ -51,10 +51,10 @@ class Peer:
         """Write bytes, one system call when the socket takes them."""
         self._writer.write(data)
 
-    async def drip(self, data: bytes) -> None:
-        """Write bytes one at a time, each with a turn of the loop of its own."""
-        for at in range(len(data)):
-            self._writer.write(data[at : at + 1])
+    async def drip(self, data: bytes, *, size: int = 1) -> None:
+        """Write bytes one (or `size`) at a time, each with a turn of the loop of its own."""
+        for at in range(0, len(data), size):
+            self._writer.write(data[at : at + size])
             await self._writer.drain()
             await asyncio.sleep(0)
 
@@ -83,6 +83,10 @@ class Peer:
     def stop_reading(self) -> None:
         """Take nothing more, so that the other side's writes back up."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def read_on(self) -> None:
+        """Undo `stop_reading`."""
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     async def gone(self) -> None:
         """Return when the other side has closed, cleanly or not."""
@@ -150,7 +154,7 @@ class RawVendor:
             raise self._failures[0]
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.spawn(self._serve(reader, writer), name="raw vendor")
+        _ = self._tasks.spawn(self._serve(reader, writer), name="raw vendor")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

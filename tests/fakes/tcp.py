@@ -110,7 +110,7 @@ class TcpProxy:
         await self._tasks.cancel()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.spawn(self._serve(reader, writer), name="tcp proxy")
+        _ = self._tasks.spawn(self._serve(reader, writer), name="tcp proxy")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

@@ -6,7 +6,7 @@ guard that cannot fail guards nothing.
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,10 @@ class Source:
     def at(self, node: ast.AST) -> str:
         """The place of a node, as editors understand it."""
         return f"{self.path}:{getattr(node, 'lineno', 0)}"
+
+
+Rule = Callable[[Source], Iterator[str]]
+"""From a file to its offences, each with its place."""
 
 
 @cache

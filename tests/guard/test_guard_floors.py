@@ -1,56 +1,12 @@
 """Imports go downwards only, and every third-party library has one home (docs/architecture.md)."""
 
-import ast
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.guard.source_tree import ROOT, Source, imports, sources
-
-# From the top. Packages on one floor do not import each other: they meet in core/ports.py.
-FLOORS: tuple[frozenset[str], ...] = tuple(
-    frozenset(names.split())
-    for names in (
-        "cli",
-        "processes",
-        "app",
-        "server admin",
-        "build",
-        "middleware routing providers upstream stores demo usage telemetry prompts evals",
-        "core config",
-        "wire",
-        "base",
-    )
-)
-HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
-
-HOMES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy/server/", "proxy/admin/"),
-    "aiosignal": (),
-    "frozenlist": (),
-    "multidict": ("proxy/server/", "proxy/admin/"),
-    "yarl": ("proxy/server/", "proxy/admin/"),
-    "aiohappyeyeballs": ("proxy/upstream/",),
-    "httptools": ("proxy/upstream/",),
-    "msgspec": ("proxy/wire/", "proxy/providers/"),
-    "orjson": ("proxy/base/jsonio.py",),
-    "pydantic": ("proxy/config/", "proxy/admin/"),
-    "pydantic_core": ("proxy/config/", "proxy/admin/"),
-    "uvloop": ("proxy/processes/worker.py",),
-    "watchfiles": ("proxy/config/watch.py",),
-    "yaml": ("proxy/config/",),
-}
-
-# Sockets are touched where bytes come in, where they go out, and where processes pass them on.
-SYSTEM_HOMES: dict[str, tuple[str, ...]] = {
-    "socket": ("proxy/server/", "proxy/upstream/", "proxy/processes/", "proxy/app.py"),
-    "ssl": ("proxy/server/", "proxy/upstream/", "proxy/app.py"),
-    "subprocess": ("proxy/processes/",),
-    "multiprocessing": (),
-    "threading": (),
-    "concurrent": (),
-}
+from tests.guard.floors import FLOORS, HEIGHT, HOMES, SYSTEM_HOMES
+from tests.guard.source_tree import ROOT, Rule, Source, imports, sources
 
 
 def floor_of(module: str) -> str:
@@ -142,4 +98,3 @@ def test_the_allowed_is_allowed() -> None:
     text = "import httptools, socket, os\nfrom proxy.core.ports import Answer\nimport proxy"
     source = Source.of("proxy/upstream/a.py", text)
     assert list(upward_imports(source)) + list(strangers(source)) == []
-    assert isinstance(source.tree, ast.Module)

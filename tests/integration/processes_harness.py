@@ -37,7 +37,8 @@ workers: {workers}
 drain: {drain}
 auth: none
 telemetry: {{log: {{format: text}}}}
-providers: {{demo: {{kind: demo, delay: {delay}}}}}
+providers:
+  demo: {{kind: demo, delay: {delay}}}
 models:
 {rows}
 """

@@ -85,7 +85,11 @@ class Caller:
         if receive_buffer is not None:  # Must be set before the connection stands.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except BaseException:
+            sock.close()
+            raise
         limit = _LIMIT if receive_buffer is None else receive_buffer
         return cls(*await asyncio.open_connection(sock=sock, limit=limit))
 

@@ -203,6 +203,12 @@ def test_idle_it_ends_at_once(proxy: Serving) -> None:
     kept_alive.close()
 
 
+def test_all_processes_told_at_once_end_as_well(proxy: Serving) -> None:
+    for pid in (*proxy.children().values(), proxy.pid):  # As systemd does unless told otherwise.
+        os.kill(pid, signal.SIGTERM)
+    assert proxy.ended() == 0
+
+
 def test_a_second_interrupt_ends_it_whatever_is_in_flight(config: Path) -> None:
     config.write_text(configuration("first", delay="500ms", drain="60s"))
     with serving(config) as proxy:

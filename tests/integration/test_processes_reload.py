@@ -62,9 +62,21 @@ def test_after_an_invalid_file_the_old_one_is_no_news(config: Path) -> None:
 @pytest.mark.parametrize("part", ["listen", "workers"])
 def test_what_needs_a_restart_is_refused_whole(config: Path, part: str) -> None:
     with serving(config) as proxy:
-        changed = {"listen": {"port": 1}, "workers": {"workers": 2}}[part]
-        config.write_text(configuration("second", **changed))
+        port, workers = (1, 1) if part == "listen" else (0, 2)
+        config.write_text(configuration("second", port=port, workers=workers))
         proxy.saw(f"is not taken: a change of {part} needs a restart")
+        assert proxy.models() == {"first"}
+
+
+def test_what_a_worker_cannot_build_is_dropped(config: Path) -> None:
+    config.with_name("junk.pem").write_text("no certificate")
+    provider = "  other: {kind: openai, base_url: https://localhost:1/v1, tls: {ca: junk.pem}}"
+    with serving(config) as proxy:
+        version = proxy.ready()[3]
+        config.write_text(configuration("second").replace("models:", f"{provider}\nmodels:"))
+        proxy.saw(r"worker-0 refused configuration [0-9a-f]+: .")
+        proxy.saw(f"is dropped: a worker refused it; {version} stays")
+        os.kill(proxy.children()["worker-0"], signal.SIGKILL)
         assert proxy.models() == {"first"}
 
 

@@ -16,15 +16,15 @@ DEMO = "providers: {demo: {kind: demo}, other: {kind: demo}}\n"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("provders: {}", "1:1: unknown key `provders`; did you mean `providers`?"),
+        ("provydrs: {}", "1:1: unknown key `provydrs`; did you mean `providers`?"),
         ("Listen: x", "1:1: unknown key `Listen`; did you mean `listen`?"),
         ("environment: {}", "1:1: unknown key `environment`; did you mean `environments`?"),
-        ("inclde: []", "1:1: unknown key `inclde`; did you mean `include`?"),
-        ("zzz: 1", "1:1: unknown key `zzz`; known here: auth, drain, environments, include, keys,"),
-        ("telemetry:\n  log:\n    fromat: x", "3:5: unknown key `fromat`; did you mean `format`?"),
+        ("incldue_: []", "1:1: unknown key `incldue_`; did you mean `include`?"),
+        ("zzz: 1", "1:1: unknown key `zzz`; known here: auth, drain, environments, include,"),
+        ("telemetry:\n  log:\n    formaat: x", "3:5: unknown key `formaat`; did you mean"),
         ("keys:\n  - name: a\n    key: b\n    expire: null", "4:5: unknown key `expire`; did"),
-        (DEMO + "models:\n  m:\n    targets: [{provider: demo, modle: x}]",
-         "4:32: unknown key `modle`; did you mean `model`?"),
+        (DEMO + "models:\n  m:\n    targets: [{provider: demo, modeel: x}]",
+         "4:32: unknown key `modeel`; did you mean `model`?"),
     ],
 )  # fmt: skip
 def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str) -> None:
@@ -66,6 +66,13 @@ def test_planned_strategies_say_so(tmp_path: Path, strategy: str) -> None:
     )
     (problem,) = wrong_with(tmp_path, text)
     assert problem.startswith(f"2:24: `models.m.strategy` is `{strategy}`, which is part of")
+
+
+def test_a_misspelt_strategy_names_the_nearest(tmp_path: Path) -> None:
+    text = DEMO + "models: {m: {strategy: weihted, targets: [{provider: demo, model: d}]}}"
+    assert wrong_with(tmp_path, text) == [
+        "2:24: `models.m.strategy` must be weighted; did you mean `weighted`?"
+    ]
 
 
 def test_every_planned_row_is_reached_by_its_own_path() -> None:

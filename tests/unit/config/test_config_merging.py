@@ -228,7 +228,7 @@ def test_written_proxies_win_and_null_turns_a_variable_off(tmp_path: Path) -> No
 
 def test_a_wrong_proxy_variable_is_named_and_not_shown(tmp_path: Path) -> None:
     assert wrong_with(tmp_path, "", {"HTTPS_PROXY": "socks5://ada:pw@x:1"}) == [
-        "1:1: the environment variable HTTPS_PROXY must begin with http:// or https://"
+        "1:1: the environment variable HTTPS_PROXY must begin with http://"
     ]
 
 

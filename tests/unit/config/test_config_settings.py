@@ -211,6 +211,7 @@ def test_refused_headers(tmp_path: Path, written: str, expected: str) -> None:
          "1:26: `telemetry.log.level` must be debug, info, warning or error; did you mean"),
         ("telemetry: {log: text}", "1:18: `telemetry.log` must be a mapping"),
         ("proxies: {https: 'http://h/path'}", "1:18: `proxies.https` must be a URL such as"),
+        ("proxies: {http: 'https://h:1'}", "1:17: `proxies.http` must begin with http://"),
         ("proxies: 3", "1:10: `proxies` must be a mapping"),
         ("auth: maybe", "1:7: `auth` must be required or none"),
     ],

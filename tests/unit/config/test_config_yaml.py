@@ -106,6 +106,7 @@ def test_places_are_of_characters_from_one() -> None:
         ("a: *nobody\n", "1:4: the alias `*nobody` has no anchor"),
         ("a: x\x07\n", "1:5: the character U+0007 is not allowed"),
         ("a: \x00\n", "1:4: the character U+0000 is not allowed"),
+        ("a: x\u2028\n", "1:5: the character U+2028 is not allowed"),
         ("%YAML 3.0\n---\na: 1\n", "1:1: only YAML 1.1 and 1.2 can be read"),
         ("[" * 100_000, "1:65: is nested more than 64 levels deep"),
         ("a: " + "{a: " * 100_000, "levels deep"),

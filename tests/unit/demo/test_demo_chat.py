@@ -99,6 +99,14 @@ def test_stop_sequences_end_the_text(ask: Ask, stop: Any) -> None:
     assert whole["choices"][0]["finish_reason"] == "stop"
 
 
+def test_the_users_last_words_are_echoed_not_the_last_words(ask: Ask) -> None:
+    messages = [*HELLO, {"role": "assistant", "content": "Prefilled words"}]
+    _, whole = ask("chat/completions", model="m", messages=messages)
+    text = whole["choices"][0]["message"]["content"]
+    assert "Hello there, my friend" in text
+    assert "Prefilled" not in text
+
+
 def test_content_parts_are_read_and_media_cost(ask: Ask) -> None:
     text = {"type": "text", "text": "a red fox"}
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}

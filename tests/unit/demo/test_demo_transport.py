@@ -225,6 +225,7 @@ async def test_delay_paces(stream: bool) -> None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     answer = await send(stream=stream, max_tokens=1, delay=0.03)
+    answer.resume()  # Without a pause it must not make the parts come faster.
     heard: list[bytes] = []
     await answer.pump(heard.append)
     passed = loop.time() - begun
@@ -259,6 +260,15 @@ async def test_deadlines_between_parts(timeouts: Timeouts, phase: str) -> None:
         await answer.pump(heard.append)
     assert caught.value.phase == phase
     assert heard
+
+
+async def test_no_deadline_after_the_end() -> None:
+    answer = await send(stream=True, max_tokens=1, timeouts=Timeouts(total=0.05))
+    await answer.ready()
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.06, passed.set)
+    await passed.wait()
+    assert (await answer.read(100_000)).endswith(b"data: [DONE]\n\n")
 
 
 async def test_total_deadline_holds_while_paused() -> None:

@@ -1,11 +1,13 @@
 """What the tests of this folder say over and over."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from proxy.core.ports import Outgoing, RawHeaders, Timeouts, Upload
 from proxy.upstream.transport import HttpTransport
 
+T = TypeVar("T")
 Connect = Callable[..., HttpTransport]
 
 SOON = Timeouts(connect=5, first_token=5, idle=5, total=10)
@@ -35,8 +37,13 @@ async def turns(count: int = 5) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     """Return when the condition holds; the test's own timeout is the limit."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is watched knows nothing of tests.
             await asyncio.sleep(0.001)
+
+
+def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Run one of two sides of a test."""
+    return asyncio.get_running_loop().create_task(work)
 
 
 class Pieces:

@@ -23,7 +23,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Makes transports. After the test: no place taken, no task left, nothing logged by the loop."""
+    """Makes transports that must leave no place taken, no task, and nothing logged by the loop."""
     gc.freeze()  # The collection at the end looks only at what the test made.
     complaints: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()

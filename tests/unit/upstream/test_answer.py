@@ -9,7 +9,7 @@ from proxy.base.errors import Cut, Malformed
 from proxy.core.ports import Timeouts
 from proxy.upstream.answer import HELD_LIMIT
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked, say
-from tests.unit.upstream.calls import SOON, Connect, fetch, post, turns, until
+from tests.unit.upstream.calls import SOON, Connect, fetch, post, start, turns, until
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -58,7 +58,7 @@ async def test_one_sink_call_per_read_however_many_chunks_it_holds(connect: Conn
     seen: list[bytes] = []
     async with RawVendor(script) as vendor:
         got = await connect(vendor.origin).send(post(), SOON)
-        pump = asyncio.ensure_future(got.pump(seen.append))  # noqa: TID251 - one of two sides.
+        pump = start(got.pump(seen.append))
         await turns()
         go.set()
         await pump
@@ -77,7 +77,7 @@ async def test_ready_waits_for_the_body_and_not_for_the_head(connect: Connect) -
 
     async with RawVendor(script) as vendor:
         got = await connect(vendor.origin).send(post(), SOON)
-        ready = asyncio.ensure_future(got.ready())  # noqa: TID251
+        ready = start(got.ready())
         await turns()
         assert not ready.done()
         go.set()
@@ -144,7 +144,7 @@ async def test_pause_stops_the_vendor_and_the_idle_clock(connect: Connect) -> No
             got.pause()
             got.pause()
 
-        pump = asyncio.ensure_future(got.pump(sink))  # noqa: TID251
+        pump = start(got.pump(sink))
         await asyncio.sleep(0.4)  # Four times the idle deadline.
         assert not pump.done()
         assert 0 < total < size
@@ -194,7 +194,7 @@ async def test_a_sink_that_raises_ends_the_pump_with_its_error(connect: Connect)
             if held:
                 go.set()
                 await got.ready()
-            pump = asyncio.ensure_future(got.pump(sink))  # noqa: TID251
+            pump = start(got.pump(sink))
             await turns()
             go.set()
             with pytest.raises(LookupError, match="broken sink"):
@@ -215,7 +215,7 @@ async def test_a_sink_may_abort_in_the_read_that_ends_the_body(connect: Connect)
     async with RawVendor(script) as vendor:
         transport = connect(vendor.origin)
         got = await transport.send(post(), SOON)
-        pump = asyncio.ensure_future(got.pump(lambda data: got.abort()))  # noqa: TID251
+        pump = start(got.pump(lambda data: got.abort()))
         await turns()
         go.set()
         with pytest.raises(Cut):
@@ -250,7 +250,7 @@ async def test_the_connection_is_back_before_pump_returns(connect: Connect) -> N
     async with RawVendor(script) as vendor:
         transport = connect(vendor.origin)
         got = await transport.send(post(), SOON)
-        pump = asyncio.ensure_future(got.pump(lambda data: None))  # noqa: TID251
+        pump = start(got.pump(lambda data: None))
         pump.get_loop().call_soon(go.set)
         while not pump.done():
             await asyncio.sleep(0)
@@ -262,7 +262,7 @@ async def test_the_connection_is_back_before_pump_returns(connect: Connect) -> N
 async def test_two_pumps_at_once_are_a_bug(connect: Connect) -> None:
     async with RawVendor(say(HEAD)) as vendor:
         got = await connect(vendor.origin).send(post(), SOON)
-        pump = asyncio.ensure_future(got.pump(lambda data: None))  # noqa: TID251
+        pump = start(got.pump(lambda data: None))
         await turns()
         with pytest.raises(RuntimeError):
             await got.pump(lambda data: None)

@@ -8,7 +8,7 @@ import pytest
 from proxy.base.errors import Cut
 from proxy.upstream.pool import PoolLimits
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked
-from tests.unit.upstream.calls import SOON, Connect, Pieces, fetch, post, until
+from tests.unit.upstream.calls import SOON, Connect, Pieces, fetch, post, start, until
 
 
 async def slow(peer: Peer) -> None:
@@ -39,7 +39,7 @@ async def test_cancel_at_every_turn(connect: Connect, kind: str) -> None:
             if kind in ("warm", "full"):
                 await fetch(transport)
             held = await transport.send(post(), SOON) if kind == "full" else None
-            task = asyncio.get_running_loop().create_task(one())
+            task = start(one())
             for at in range(turn):
                 if held is not None and at == 3:
                     held.abort()
@@ -70,7 +70,7 @@ async def test_cancelling_the_pump_aborts(connect: Connect) -> None:
     async with RawVendor(script) as vendor:
         transport = connect(vendor.origin)
         got = await transport.send(post(), SOON)
-        task = asyncio.get_running_loop().create_task(got.pump(lambda data: None))
+        task = start(got.pump(lambda data: None))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -92,9 +92,9 @@ async def test_cancelled_when_the_answer_is_here_but_not_yet_taken(connect: Conn
     async with RawVendor(script) as vendor:
         transport = connect(vendor.origin)
         await fetch(transport)
-        task = asyncio.get_running_loop().create_task(transport.send(post(), SOON))
+        task = start(transport.send(post(), SOON))
         await asyncio.sleep(0)
-        while transport.stats().idle == 0:
+        while transport.stats().idle == 0:  # noqa: ASYNC110 - the very turn matters.
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -115,7 +115,7 @@ async def test_an_upload_that_is_slow_to_let_go(connect: Connect) -> None:
     async with RawVendor(slow) as vendor:
         transport = connect(vendor.origin)
         upload = Stubborn([])
-        task = asyncio.get_running_loop().create_task(transport.send(post(upload), SOON))
+        task = start(transport.send(post(upload), SOON))
         await until(lambda: vendor.accepted == 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

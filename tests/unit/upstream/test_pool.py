@@ -10,7 +10,7 @@ from proxy.base.errors import Reset, Unreachable
 from proxy.upstream.pool import PoolLimits
 from proxy.upstream.transport import HttpTransport
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked
-from tests.unit.upstream.calls import SOON, Connect, fetch, post, turns, until
+from tests.unit.upstream.calls import SOON, Connect, fetch, post, start, turns, until
 
 
 async def echo(peer: Peer) -> None:
@@ -26,7 +26,7 @@ async def stream(peer: Peer) -> None:
 
 
 def background(transport: HttpTransport, body: bytes) -> "asyncio.Task[bytes]":
-    return asyncio.get_running_loop().create_task(fetch(transport, post(body)))
+    return start(fetch(transport, post(body)))
 
 
 async def test_never_more_connections_than_places(connect: Connect) -> None:
@@ -89,10 +89,10 @@ async def test_a_cancelled_waiter_leaks_nothing(connect: Connect, granted: bool)
         await turns()
         if granted:
             # The connection comes back and goes to `first`, which is cancelled in the same turn.
-            pump = asyncio.get_running_loop().create_task(held.pump(lambda data: None))
+            pump = start(held.pump(lambda data: None))
             await turns()
             go.set()
-            while transport._pool._waiters and len(transport._pool._waiters) == 2:
+            while len(transport._pool._waiters) == 2:  # noqa: ASYNC110 - the very turn matters.
                 await asyncio.sleep(0)
             first.cancel()
             await pump
@@ -217,9 +217,7 @@ async def test_waiting_counts_towards_the_connect_deadline_of_each(connect: Conn
         transport = connect(vendor.origin, PoolLimits(max_connections=1))
         held = await transport.send(post(), SOON)
         short = replace(SOON, connect=0.05)
-        tasks = [
-            asyncio.get_running_loop().create_task(transport.send(post(), short)) for _ in "ab"
-        ]
+        tasks = [start(transport.send(post(), short)) for _ in "ab"]
         got = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(error) for error in got] == [Unreachable, Unreachable]
         held.abort()

@@ -1,12 +1,13 @@
 """Request bodies that are not held in memory."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from proxy.base.errors import InternalError, Reset, TooLarge
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked
-from tests.unit.upstream.calls import SOON, Connect, Pieces, fetch, post, until
+from tests.unit.upstream.calls import SOON, Connect, Pieces, fetch, post, start, until
 
 
 async def echo(peer: Peer) -> None:
@@ -36,13 +37,7 @@ async def test_a_large_upload_waits_for_a_slow_vendor(connect: Connect) -> None:
     taken = 0
     go = asyncio.Event()
 
-    def pieces() -> "list[bytes]":
-        raise AssertionError
-
-    class Counting(Pieces):
-        pass
-
-    def generate() -> object:
+    def generate() -> Iterator[bytes]:
         nonlocal taken
         for _ in range(1000):
             taken += 1
@@ -52,15 +47,15 @@ async def test_a_large_upload_waits_for_a_slow_vendor(connect: Connect) -> None:
         await peer.head()
         peer.stop_reading()
         await go.wait()
-        peer._writer.transport.resume_reading()  # type: ignore[attr-defined]
+        peer.read_on()
         await peer.take(1000 * 65536)
         peer.say(answer(b"all"))
         await peer.gone()
 
     async with RawVendor(script) as vendor:
         transport = connect(vendor.origin)
-        body = Counting(generate(), 1000 * 65536)  # type: ignore[arg-type]
-        task = asyncio.get_running_loop().create_task(fetch(transport, post(body)))
+        body = Pieces(generate(), 1000 * 65536)
+        task = start(fetch(transport, post(body)))
         before = -1
         while before != taken or taken == 0:
             before = taken
@@ -162,7 +157,7 @@ async def test_cancelling_stops_the_upload(connect: Connect) -> None:
     async with RawVendor(echo) as vendor:
         transport = connect(vendor.origin)
         upload = Pieces([b"a", never])
-        task = asyncio.get_running_loop().create_task(transport.send(post(upload), SOON))
+        task = start(transport.send(post(upload), SOON))
         await until(lambda: upload.started)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

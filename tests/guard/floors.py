@@ -1,0 +1,45 @@
+"""Who may import whom, and where each third-party library lives: docs/architecture.md as data."""
+
+# From the top. Packages on one floor do not import each other: they meet in core/ports.py.
+FLOORS: tuple[frozenset[str], ...] = tuple(
+    frozenset(names.split())
+    for names in (
+        "cli",
+        "processes",
+        "app",
+        "server admin",
+        "build",
+        "middleware routing providers upstream stores demo usage telemetry prompts evals",
+        "core config",
+        "wire",
+        "base",
+    )
+)
+HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
+
+HOMES: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("proxy/server/", "proxy/admin/"),
+    "aiosignal": (),
+    "frozenlist": (),
+    "multidict": ("proxy/server/", "proxy/admin/"),
+    "yarl": ("proxy/server/", "proxy/admin/"),
+    "aiohappyeyeballs": ("proxy/upstream/",),
+    "httptools": ("proxy/upstream/",),
+    "msgspec": ("proxy/wire/", "proxy/providers/"),
+    "orjson": ("proxy/base/jsonio.py",),
+    "pydantic": ("proxy/config/", "proxy/admin/"),
+    "pydantic_core": ("proxy/config/", "proxy/admin/"),
+    "uvloop": ("proxy/processes/worker.py",),
+    "watchfiles": ("proxy/config/watch.py",),
+    "yaml": ("proxy/config/",),
+}
+
+# Sockets are touched where bytes come in, where they go out, and where processes pass them on.
+SYSTEM_HOMES: dict[str, tuple[str, ...]] = {
+    "socket": ("proxy/server/", "proxy/upstream/", "proxy/processes/", "proxy/app.py"),
+    "ssl": ("proxy/server/", "proxy/upstream/", "proxy/app.py"),
+    "subprocess": ("proxy/processes/",),
+    "multiprocessing": (),
+    "threading": (),
+    "concurrent": (),
+}

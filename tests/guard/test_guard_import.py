@@ -1,0 +1,129 @@
+"""No import does work: every module, alone, in a fresh interpreter with warnings as errors.
+
+Watched with an audit hook (PEP 578): files opened by our own code while it is being imported,
+sockets, processes, threads. What third-party libraries read when they are loaded is theirs.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.guard.floors import HOMES
+from tests.guard.source_tree import PACKAGE, ROOT, sources
+
+IMPORT_BUDGET = 0.150
+"""Seconds of processor time for `import proxy.core.life`, the heart of the data plane."""
+
+_WATCH = """
+import sys, threading
+
+ALWAYS = ("socket.__new__", "socket.connect", "socket.bind")
+WHOEVER = ("subprocess.Popen", "os.fork", "os.posix_spawn")
+
+def ours(frame):
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return None
+        if name.startswith({package!r}):
+            return f"{{name}}:{{frame.f_lineno}}"
+        frame = frame.f_back
+    return None
+
+def watch(event, arguments):
+    if event in WHOEVER:
+        print(event, arguments[:1])
+    elif (event in ALWAYS or event == "open") and (place := ours(sys._getframe(1))):
+        print(event, arguments[:1], "by", place)
+
+class Watched(threading.Thread):
+    def start(self):
+        print("a thread is started by", ours(sys._getframe(1)))
+        super().start()
+
+threading.Thread = Watched
+"""
+
+# Third-party libraries are loaded once; then each of our modules is imported in a copy of the
+# process that has none of ours.
+_EACH = """
+import os
+for library in {libraries!r}:
+    __import__(library)
+assert threading.active_count() == 1, threading.enumerate()
+for module in sys.stdin.read().split():
+    if os.fork() == 0:
+        sys.addaudithook(watch)
+        __import__(module)
+        sys.stdout.flush()
+        os._exit(0)
+    if os.wait()[1] != 0:
+        print("cannot import", module)
+"""
+
+
+def _run(code: str, words: str = "") -> str:
+    """What a fresh interpreter says when it runs `code`, `words` being its input."""
+    done = subprocess.run(
+        (sys.executable, "-W", "error", "-c", code),
+        input=words,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=50,
+        env={"PATH": os.defpath, "HOME": str(ROOT / "no-such-home")},
+    )
+    return done.stdout + done.stderr + (f"exit code {done.returncode}" if done.returncode else "")
+
+
+def _import_each(modules: list[str], package: Path) -> str:
+    libraries = [name for name, homes in HOMES.items() if homes]
+    code = _WATCH.format(package=str(package)) + f"sys.path.insert(0, {str(package.parent)!r})\n"
+    return _run(code + _EACH.format(libraries=libraries), " ".join(modules))
+
+
+def test_importing_any_module_does_nothing() -> None:
+    assert _import_each([source.module for source in sources("proxy")], PACKAGE) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("from pathlib import Path\nPath(__file__).read_text()", "open"),
+        ("import socket\nsocket.socket().close()", "socket.__new__"),
+        ("import threading\nthreading.Thread(target=print).start()", "a thread is started"),
+        ("import busy.nothing", "cannot import busy.bee"),
+        ("import subprocess\nsubprocess.run(['true'])", "subprocess.Popen"),
+        ("import warnings\nwarnings.warn('old', DeprecationWarning)", "DeprecationWarning"),
+    ],
+)
+def test_work_at_import_is_found(tmp_path: Path, text: str, word: str) -> None:
+    package = tmp_path / "busy"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "bee.py").write_text(text + "\n")
+    assert word in _import_each(["busy.bee"], package)
+
+
+def test_the_core_is_imported_quickly() -> None:
+    code = "import time\nimport proxy.core.life\nprint(time.process_time())"
+    assert min(float(_run(code)) for _ in range(5)) <= IMPORT_BUDGET
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("proxy.core.life", {"aiohttp", "pydantic", "yaml", "watchfiles", "httptools"}),
+        ("proxy.cli.main", {"aiohttp", "pydantic", "yaml", "asyncio", "msgspec"}),
+        ("proxy.processes.supervisor", {"aiohttp", "pydantic", "yaml", "watchfiles"}),
+        ("proxy.config.load", {"aiohttp", "httptools", "uvloop"}),
+    ],
+)
+def test_what_is_not_needed_is_not_loaded(module: str, heavy: set[str]) -> None:
+    loaded = _run(f"import sys, {module}\nprint(*sys.modules)").split()
+    assert module in loaded
+    assert heavy.isdisjoint(loaded)
