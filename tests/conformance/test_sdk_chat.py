@@ -71,9 +71,7 @@ async def test_a_stream_has_usage_only_when_asked(
 
 async def test_several_streamed_choices_stay_apart(judge: Judge) -> None:
     parts = await judge.all(
-        lambda c: c.chat.completions.create(
-            model="gpt-4o-mini", messages=HELLO, n=3, stream=True
-        )
+        lambda c: c.chat.completions.create(model="gpt-4o-mini", messages=HELLO, n=3, stream=True)
     )
     texts = ["", "", ""]
     for part in parts:

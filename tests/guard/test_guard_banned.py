@@ -57,6 +57,8 @@ def names(source: Source) -> Iterator[str]:
                 yield f"{source.at(node)}: use a fake on a real socket"
             case ast.Global():
                 yield f"{source.at(node)}: state lives in objects"
+            case _:
+                continue
 
 
 def swallowed(source: Source) -> Iterator[str]:
@@ -94,7 +96,8 @@ def _does_nothing(statement: ast.stmt) -> bool:
     match statement:
         case ast.Pass() | ast.Continue() | ast.Expr(value=ast.Constant()):
             return True
-    return False
+        case _:
+            return False
 
 
 RULES = (comments, docstrings, names, swallowed)

@@ -5,17 +5,20 @@ name, and what has a constant's name may not be changed by the code of its modul
 """
 
 import ast
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.guard.source_tree import Rule, Source, sources
 
-_MUTABLE_CALLS = frozenset(
-    ["list", "dict", "set", "bytearray", "deque", "defaultdict", "Counter", "OrderedDict", "Lock", "Event", "Semaphore", "Queue", "ContextVar", "local", "count", "cycle", "iter"]
+_MUTABLE_CALLS = re.compile(
+    r"(?:.*\.)?(?:list|dict|set|bytearray|deque|defaultdict|Counter|OrderedDict|Lock|Event|Semaphore"
+    r"|Queue|ContextVar|local|count|cycle|iter)"
 )
-_CHANGES = frozenset(
-    ["append", "appendleft", "add", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove", "reverse", "setdefault", "sort", "update", "put", "set"]
+_CHANGES = re.compile(
+    r"append(?:left)?|add|clear|discard|extend|insert|pop(?:item|left)?|remove|reverse|setdefault"
+    r"|sort|update|put|set"
 )
 
 
@@ -38,8 +41,9 @@ def _is_mutable(value: ast.expr) -> bool:
         case ast.List() | ast.Dict() | ast.Set() | ast.ListComp() | ast.DictComp() | ast.SetComp():
             return True
         case ast.Call(func=func):
-            return ast.unparse(func).rpartition(".")[2] in _MUTABLE_CALLS
-    return False
+            return _MUTABLE_CALLS.fullmatch(ast.unparse(func)) is not None
+        case _:
+            return False
 
 
 def variables(source: Source) -> Iterator[str]:
@@ -77,8 +81,9 @@ def _changed_name(node: ast.AST) -> str | None:
         case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
             return name
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
-            return name if attribute in _CHANGES else None
-    return None
+            return name if _CHANGES.fullmatch(attribute) else None
+        case _:
+            return None
 
 
 @pytest.mark.parametrize("rule", [variables, changed_constants])

@@ -21,7 +21,8 @@ _PATTERNS = {
         re.I,
     ),
     "a key": re.compile(
-        r"-----BEGI[N] [A-Z ]*PRIVATE KEY|\bsk-(?:proj-)?[A-Za-z0-9]{40,}|\bAKI[A](?!\w+EXAMPLE)[0-9A-Z]{16}"
+        r"-----BEGI[N] [A-Z ]*PRIVATE KEY|\bsk-(?:proj-)?[A-Za-z0-9]{40,}"
+        r"|\bAKI[A](?!\w+EXAMPLE)[0-9A-Z]{16}"
     ),
 }
 

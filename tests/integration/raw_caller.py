@@ -123,9 +123,7 @@ class Caller:
         version: str = "1.1",
     ) -> Answer:
         """Send a request and read its answer."""
-        await self.send(
-            request(method, path, headers=headers, body=body, key=key, version=version)
-        )
+        await self.send(request(method, path, headers=headers, body=body, key=key, version=version))
         return await self.answer(head_only=method == "HEAD")
 
     async def answer(self, *, head_only: bool = False) -> Answer:

@@ -20,7 +20,9 @@ HEALTH = "/healthz"
 async def test_200_concurrent_streams_are_whole_and_not_mixed_up(
     proxy: Gateway, vendor: Vendor
 ) -> None:
-    events = {n: wire.chat_events(*[f" w{n}-{k}" for k in range(20)], usage=True) for n in range(200)}
+    events = {
+        n: wire.chat_events(*[f" w{n}-{k}" for k in range(20)], usage=True) for n in range(200)
+    }
 
     def reply(asked: Request) -> Reply:
         said: list[bytes | Pause] = []

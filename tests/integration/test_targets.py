@@ -8,7 +8,16 @@ import pytest
 
 from tests.fakes.tcp import TcpProxy
 from tests.fakes.vendor import Vendor
-from tests.integration.gateway import EXPIRED, RENAMED, SOME, Gateway, gateway, provider, settings, target
+from tests.integration.gateway import (
+    EXPIRED,
+    RENAMED,
+    SOME,
+    Gateway,
+    gateway,
+    provider,
+    settings,
+    target,
+)
 from tests.integration.raw_caller import Fields
 
 CHAT = "/v1/chat/completions"
@@ -59,9 +68,7 @@ async def test_a_confined_key_may_not_use_what_names_no_model(
     proxy: Gateway, vendor: Vendor, method: str, path: str
 ) -> None:
     caller = await proxy.call()
-    answer = await caller.ask(
-        method, path, headers=CONFINED, body=b'{"input":"x"}', key=False
-    )
+    answer = await caller.ask(method, path, headers=CONFINED, body=b'{"input":"x"}', key=False)
     assert (answer.status, answer.error["code"]) == (403, "key_operation_access_denied")
     assert vendor.calls == 0
 
@@ -219,9 +226,7 @@ async def test_a_form_s_model_decides_where_it_goes(
     vendor.say(body=b'{"text":"hello"}')
     fields = [("Content-Type", "multipart/form-data; boundary=XX")]
     caller = await proxy.call()
-    answer = await caller.ask(
-        "POST", "/v1/audio/transcriptions", headers=fields, body=form(asked)
-    )
+    answer = await caller.ask("POST", "/v1/audio/transcriptions", headers=fields, body=form(asked))
     assert (answer.status, answer.body) == (200, b'{"text":"hello"}')
     assert vendor.requests[0].body == form(RENAMED if asked == "renamed" else asked)
     assert vendor.requests[0].all("content-type") == ["multipart/form-data; boundary=XX"]

@@ -196,9 +196,7 @@ async def test_the_usage_event_is_hidden_from_who_did_not_ask(
         assert answer.body == b"".join([*events[:-2], events[-1]])
 
 
-async def test_an_event_is_forwarded_while_the_vendor_waits(
-    proxy: Gateway, vendor: Vendor
-) -> None:
+async def test_an_event_is_forwarded_while_the_vendor_waits(proxy: Gateway, vendor: Vendor) -> None:
     go = [asyncio.Event() for _ in range(3)]
     events = wire.chat_events("a", "b", usage=True)
     steps: list[bytes | WaitFor] = []
