@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, wrong_with
 
 from proxy.config.load import load
 from proxy.config.near import nearest
 from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES, planned
 from proxy.config.problems import ConfigError
+from tests.unit.config.config_cases import settings_of, wrong_with
 
 DEMO = "providers: {demo: {kind: demo}, other: {kind: demo}}\n"
 

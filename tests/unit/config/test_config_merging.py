@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, written, wrong_with
 
 from proxy.config.load import load
 from proxy.config.overlay import process_environment
+from tests.unit.config.config_cases import settings_of, written, wrong_with
 
 
 def test_variables_fill_values(tmp_path: Path) -> None:

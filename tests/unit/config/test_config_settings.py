@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, wrong_with
 from pydantic import ValidationError
 
 from proxy.config.settings import Settings
+from tests.unit.config.config_cases import settings_of, wrong_with
 
 
 def provider(text: str) -> str:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from proxy.config.settings import (
     TlsFiles,
 )
 from proxy.config.snapshot import Snapshot
+from tests.unit.config.config_cases import settings_of
 
 names = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="*")

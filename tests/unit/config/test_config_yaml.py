@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from config_cases import settings_of, written, wrong_with
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from proxy.config.problems import ConfigError, Problem
 from proxy.config.reader import MAX_BYTES, parse
 from proxy.config.scalars import plain_value
 from proxy.config.tree import Scalar, find, plain_data
+from tests.unit.config.config_cases import settings_of, written, wrong_with
 
 
 def data_of(text: str) -> object:

@@ -1,0 +1,49 @@
+# Shortcuts. The commands of README.md need none of this.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt type bench docs-check check image clean
+
+VENV := .venv/bin
+PYTHON ?= python3
+INSTALLED := .venv/.installed
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## Serve config.example.yaml on 127.0.0.1:8080
+	$(VENV)/llm-proxy serve --config config.example.yaml
+
+test: $(INSTALLED) ## Run all tests
+	$(VENV)/pytest
+
+lint: $(INSTALLED) ## Find what ruff and codespell find
+	$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/codespell
+
+fmt: $(INSTALLED) ## Format, and mend what can be mended
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+
+type: $(INSTALLED) ## Check the types
+	$(VENV)/mypy
+
+bench: $(INSTALLED) ## Measure (bench/README.md says what)
+	$(VENV)/python -m bench.figures
+
+docs-check: $(INSTALLED) ## Check the documents against the code
+	$(VENV)/pytest -q tests/guard/test_guard_docs.py tests/guard/test_guard_links.py
+	$(VENV)/codespell README.md CHANGELOG.md docs changes plugins
+
+check: ## All that has to pass before a change is taken
+	.ci/run
+
+image: ## Build the container image llm-proxy
+	docker build --tag llm-proxy .
+
+clean: ## Remove what was made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/pip install -q -c constraints.txt -e '.[test,lint]'
+	@touch $@
