@@ -1,6 +1,6 @@
 """One resolved configuration: a runtime is built from the whole of it, never from a mix.
 
-The supervisor loads it once and hands it to its workers over a private pipe, so that all run the
+Control loads it and the supervisor hands it to the workers over private pipes, so that all run the
 same even while files and variables change. `version` names the content: equal settings, equal
 version.
 """

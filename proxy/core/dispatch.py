@@ -66,7 +66,7 @@ async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
 
 def _overhead(x: Exchange, last: Attempt) -> float:
     """Seconds from the request's arrival to now that were not spent waiting for this vendor."""
-    return monotonic() - x.received - (last.first_byte - last.started)
+    return monotonic() - x.arrived - (last.first_byte - last.started)
 
 
 async def _refuse_errors(x: Exchange, adapter: Adapter, answer: Answer) -> None:

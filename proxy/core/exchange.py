@@ -62,6 +62,7 @@ class Exchange:
         "_on_reply",
         "admitted",
         "attempts",
+        "arrived",
         "body",
         "caller",
         "error",
@@ -93,7 +94,8 @@ class Exchange:
         self.id = incoming.id
         self.operation = operation
         self.path = path  # Below /v1, with a leading slash.
-        self.received = monotonic()
+        self.received = monotonic()  # The head is here.
+        self.arrived = self.received  # The body is here, or begins to pass.
         self.admitted = 0.0
         self.first_byte = 0.0
         self.finished = False  # The caller got a whole answer.

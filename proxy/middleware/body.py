@@ -5,6 +5,7 @@ JSON is read whole (bounded by `max_body`) and parsed shallowly. A multipart for
 """
 
 from proxy.base.errors import UnsupportedMedia
+from proxy.base.clock import monotonic
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.upload import FormUpload, StreamUpload
@@ -30,8 +31,10 @@ async def body(x: Exchange) -> Reply | None:
         x.at_end(lambda _: form.close())
         x.body = form
         x.model = await form.find_model()
+        x.arrived = monotonic()
         return None
     raw = await incoming.read(limit)
+    x.arrived = monotonic()
     if coding is not None and coded:
         raw = inflate_request(raw, coding, limit)
     x.body = parsed = Body(raw)

@@ -68,6 +68,15 @@ class Connection(RequestHandler):
         elif self._head_since is None and data:
             self._head_since = monotonic()
 
+    def begin_drain(self) -> None:
+        """Close when idle; else once the request that is here, or half here, is answered."""
+        self.draining = True
+        arrival = cast("Arrival | None", self._current_request)
+        if arrival is not None:
+            arrival.keep_alive = False
+        elif not self._messages and self._head_since is None:
+            self.force_close()
+
     def sweep(self, now: float) -> None:
         """Called about once a second: end what is too slow."""
         if self._head_since is not None and now - self._head_since > SLOW:

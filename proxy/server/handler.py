@@ -39,7 +39,7 @@ class Handler:
         except ProxyError as error:
             self._refuse(out, error)
         except ConnectionError:
-            out.written.keep_alive = False  # The caller is gone; nobody is there to be told.
+            arrival.keep_alive = False  # The caller is gone; nobody is there to be told.
         except Exception:
             log.exception("%s failed", arrival.id)
             self._refuse(out, InternalError("something went wrong in the proxy; its log says what"))
@@ -77,5 +77,4 @@ class Handler:
         if out.started:  # A head is out: only an end without an end is true now.
             out.cut()
             return
-        out.written.keep_alive = out.arrival.keep_alive
         out.refuse(error)

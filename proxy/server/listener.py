@@ -14,6 +14,7 @@ from proxy.server.handler import Handler
 
 KEEP_ALIVE = 75.0
 _SWEEP = 1.0
+_LOOK = 0.02
 _OPTIONS: dict[str, Any] = {
     "access_log": None,
     "auto_decompress": False,
@@ -60,16 +61,21 @@ class HttpServer:
         self._timer = loop.call_later(_SWEEP, self._sweep)
 
     async def stop(self, grace: float) -> None:
-        """Stop accepting, let requests in flight finish for `grace` seconds, close the rest."""
+        """Stop accepting, let requests in flight finish for `grace` seconds, close the rest.
+
+        aiohttp's own shutdown stops reading at once, so a body on its way would never arrive."""
         manager = self._manager
         manager.draining = True
-        for connection in manager.every():
-            connection.draining = True
         if self._server is not None:
             self._server.close()
         await asyncio.sleep(0)  # Requests that were read in this turn begin before idle ones end.
-        manager.pre_shutdown()
-        await manager.shutdown(grace)
+        for connection in manager.every():
+            connection.begin_drain()
+        until = monotonic() + grace
+        # aiohttp strikes a connection out in a callback of its own: there is nothing to await.
+        while manager.connections and monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK)
+        await manager.shutdown(_LOOK)
         if self._timer is not None:
             self._timer.cancel()
 

@@ -7,6 +7,8 @@ Framing (RFC 9112 §6): Content-Length when the length is known, else chunked, e
 end of the connection. A body that breaks off never gets its end.
 """
 
+import socket
+import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,20 +19,28 @@ from proxy.core.ports import Answer, RawHeaders
 from proxy.wire.errors import envelope
 
 if TYPE_CHECKING:
+    from asyncio import WriteTransport
+
     from proxy.server.arrival import Arrival
     from proxy.server.connection import Connection
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _JSON = (b"content-type", b"application/json")
+_NO_LINGER = struct.pack("ii", 1, 0)  # Closing then sends RST, whatever is unsent.
 
 
 class Written:
     """What aiohttp's protocol takes for a response: nothing is left to do."""
 
-    __slots__ = ("keep_alive",)
+    __slots__ = ("_arrival",)
 
-    def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive = keep_alive
+    def __init__(self, arrival: "Arrival") -> None:
+        self._arrival = arrival
+
+    @property
+    def keep_alive(self) -> bool:
+        """Asked last of all: a drain may have begun while the answer went out."""
+        return self._arrival.keep_alive
 
     async def prepare(self, _request: object) -> None:
         """Nothing: the head was written."""
@@ -62,7 +72,7 @@ class HttpOut:
         self._until_close = False
         self.arrival = arrival
         self.started = False
-        self.written = Written(arrival.keep_alive)
+        self.written = Written(arrival)
 
     def whole(
         self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
@@ -87,7 +97,7 @@ class HttpOut:
             framing = b"transfer-encoding: chunked\r\n"
         else:
             self._until_close = True
-            self.written.keep_alive = False
+            self.arrival.keep_alive = False
             framing = b""
         self._head = self._render(status, headers, framing)
         connection = self._connection
@@ -114,13 +124,13 @@ class HttpOut:
 
     def cut(self) -> None:
         """Close without an end. Where only the close itself would be the end, reset instead."""
-        self.written.keep_alive = False
+        self.arrival.keep_alive = False
         connection = self._connection
         connection.source = None
         transport = connection.transport
         if transport is not None:
             if self._until_close:
-                transport.abort()
+                _reset(transport)
             else:
                 transport.close()
 
@@ -140,7 +150,7 @@ class HttpOut:
         lines += [b"%b: %b\r\n" % field for field in headers]
         if not any(field[0] == b"date" or field[0] == b"Date" for field in headers):
             lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
-        keep = self.arrival.keep_alive and self.written.keep_alive
+        keep = self.arrival.keep_alive
         if not keep:
             lines.append(b"connection: close\r\n")
         elif not self.arrival.http_1_1:
@@ -156,3 +166,11 @@ class HttpOut:
         transport = self._connection.transport
         if transport is not None:  # Else the caller is gone; the handler is being cancelled.
             transport.write(data)
+
+
+def _reset(transport: "WriteTransport") -> None:
+    """Close so that the caller sees an error and not the end of the body."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()

@@ -81,10 +81,12 @@ def _balanced(text: bytes, start: int) -> bytes | None:
     depth = 0
     for match in _BRACES.finditer(text, start):
         token = match.group()
+        if token == b'"':  # A string that is cut off: the braces behind it are its own.
+            return None
         depth += (token == b"{") - (token == b"}")
         if depth == 0:
             return text[start : match.end()]
     return None
 
 
-_BRACES = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]')
+_BRACES = re.compile(rb'"(?:[^"\\]|\\.)*"|["{}]')

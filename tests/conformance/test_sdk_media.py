@@ -13,6 +13,7 @@ from tests.integration.gateway import ALL, RENAMED, Gateway
 
 SOUND = bytes(range(256)) * 6000  # 1.5 MB: more than is held in memory.
 MODEL = "gpt-4o-mini"
+OLD = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # The SDK's own.
 
 
 async def test_embeddings_as_base64_which_the_sdk_asks_for(judge: Judge, vendor: Vendor) -> None:
@@ -78,6 +79,7 @@ async def test_images_are_edited(judge: Judge, vendor: Vendor, model: str) -> No
     assert_same_form(judge, vendor, model)
 
 
+@OLD
 async def test_an_image_is_varied(judge: Judge, vendor: Vendor) -> None:
     vendor.say(body=b'{"created":1,"data":[]}')
     await judge.ask(lambda c: c.images.create_variation(model=MODEL, image=("a.png", b"png")))
@@ -111,6 +113,7 @@ async def test_speech_streams(proxy: Gateway, vendor: Vendor) -> None:
     assert heard == SOUND
 
 
+@OLD
 @pytest.mark.parametrize("model", [MODEL, "renamed"])
 @pytest.mark.parametrize("operation", ["transcriptions", "translations"])
 async def test_sound_becomes_text(judge: Judge, vendor: Vendor, model: str, operation: str) -> None:

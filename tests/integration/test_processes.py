@@ -153,13 +153,14 @@ def test_a_worker_told_to_end_finishes_while_its_successor_serves(config: Path) 
 
 
 def test_told_to_end_it_finishes_what_is_in_flight_and_takes_nothing_new(config: Path) -> None:
-    config.write_text(configuration("first", delay="100ms"))
+    config.write_text(configuration("first", delay="150ms"))
     with serving(config) as proxy:
         answer = proxy.chat("first", stream=True)
         first = answer.readline()
         proxy.signal(signal.SIGTERM)
         proxy.saw("stopping")
         assert no_longer_accepts(proxy)
+        assert "worker-0" in proxy.children()  # Refused while it still has something in flight.
         assert (first + answer.read()).rstrip().endswith(b"data: [DONE]")
         assert proxy.ended() == 0
         assert proxy.log().endswith("stopped")

@@ -23,6 +23,17 @@ def test_ratio_is_of_medians_in_the_same_run() -> None:
     ]
 
 
+def chunk(cpu: float, joined: float = 1.0) -> scenarios.Numbers:
+    return {"cpu_us": cpu, "chunks_per_read": joined, "wrong": 0}
+
+
+def test_runs_with_joined_chunks_are_not_compared() -> None:
+    bare = [chunk(20), chunk(10, joined=2.0), chunk(20)]
+    assert not missed({"chunks": {"baseline": bare, "proxy": [chunk(15), chunk(15), chunk(15)]}})
+    late = [chunk(2, joined=1.5)] * 3
+    assert missed({"chunks": {"baseline": bare, "proxy": late}}) == ["CPU per streamed chunk"]
+
+
 def test_one_stream_less_in_one_run_is_a_miss() -> None:
     assert not missed({"held": {"proxy": [held(), held()]}})
     assert missed({"held": {"proxy": [held(), held(streams=1999)]}}) == ["concurrent paced streams"]

@@ -106,6 +106,8 @@ async def test_what_nobody_pumps_is_held_up_to_a_bound(connect: Connect) -> None
         while before != said:
             before = said
             await asyncio.sleep(0.05)
+            got.pause()
+            got.resume()  # Nobody pumps: the bound still holds.
         assert said < size / 2
         assert HELD_LIMIT <= got._held_size < HELD_LIMIT + (1 << 20)
         total = 0
@@ -171,6 +173,29 @@ async def test_an_answer_that_ends_while_paused_gives_a_clean_connection_back(
         got.abort()
         got.resume()
         assert transport.stats().idle == 1
+        assert vendor.accepted == 1
+
+
+async def test_a_pause_in_the_last_read_does_not_outlive_the_answer(connect: Connect) -> None:
+    go = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.say(HEAD)
+        await go.wait()
+        peer.say(chunk(b"a") + LAST_CHUNK)
+        await peer.request()
+        peer.say(answer(b"two"))
+        await peer.gone()
+
+    async with RawVendor(script) as vendor:
+        transport = connect(vendor.origin)
+        got = await transport.send(post(), SOON)
+        pump = start(got.pump(lambda data: got.pause()))
+        await turns()
+        go.set()
+        await pump
+        assert await fetch(transport) == b"two"
         assert vendor.accepted == 1
 
 

@@ -102,6 +102,25 @@ async def test_cancelled_when_the_answer_is_here_but_not_yet_taken(connect: Conn
         assert vendor.accepted == 1
 
 
+async def test_cancelled_when_the_head_is_here_and_the_body_is_not(connect: Connect) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.say(chunked(b"a"))
+        await peer.gone()
+
+    async with RawVendor(script) as vendor:
+        transport = connect(vendor.origin)
+        task = start(transport.send(post(), SOON))
+        live = transport._pool.live
+        while not any(one._answer for one in live):  # noqa: ASYNC110 - the very turn matters.
+            await asyncio.sleep(0)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert transport.stats().open == 0
+
+
 async def test_an_upload_that_is_slow_to_let_go(connect: Connect) -> None:
     class Stubborn(Pieces):
         async def __aiter__(self) -> AsyncIterator[bytes]:

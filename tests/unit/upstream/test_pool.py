@@ -143,6 +143,41 @@ async def test_a_granted_connection_that_dies_first_is_not_used(connect: Connect
         assert transport.stats().open == 1
 
 
+async def test_a_waiter_whose_grant_died_takes_what_is_idle_by_then(connect: Connect) -> None:
+    async with RawVendor(echo) as vendor:
+        transport = connect(vendor.origin, PoolLimits(max_connections=2))
+        await asyncio.gather(fetch(transport), fetch(transport))
+        pool = transport._pool
+        one, two = pool.take(), pool.take()
+        assert one is not None
+        assert two is not None
+        waiting = background(transport, b"x")
+        await turns()
+        pool.release(one)
+        one.abort()
+        pool._places += 1  # Somebody else dials into the place that became free.
+        pool.release(two)
+        assert await waiting == b"x"
+        pool.free_place()
+        assert vendor.accepted == 2
+
+
+async def test_a_fresh_waiter_turns_a_used_connection_into_a_place(connect: Connect) -> None:
+    async with RawVendor(echo) as vendor:
+        transport = connect(vendor.origin, PoolLimits(max_connections=1))
+        await fetch(transport)
+        pool = transport._pool
+        used = pool.take()
+        assert used is not None
+        waiting = start(pool.wait(fresh=True))
+        await turns()
+        pool.release(used)
+        assert await waiting is None
+        assert used.closed
+        assert transport.stats().open == 1
+        pool.free_place()
+
+
 async def test_a_failed_dial_gives_its_place_back(connect: Connect) -> None:
     async with RawVendor(echo) as vendor:
         origin = vendor.origin

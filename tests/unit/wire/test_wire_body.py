@@ -42,8 +42,8 @@ def lists(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 def objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     member = st.tuples(names, spaces, spaces, inner, spaces)
-    return st.tuples(st.lists(member.map(lambda m: f"{m[0]}{m[1]}:{m[2]}{m[3]}{m[4]}"), max_size=3),
-                     spaces).map(lambda drawn: "{" + drawn[1] + ",".join(drawn[0]) + "}")  # fmt: skip
+    written = member.map(lambda m: f"{m[0]}{m[1]}:{m[2]}{m[3]}{m[4]}")
+    return st.lists(written, max_size=3).map(lambda members: "{ " + ",".join(members) + "}")
 
 
 values = st.recursive(

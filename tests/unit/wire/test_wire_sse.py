@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_splits import splits
 
 from proxy.wire.sse import HOLD, WholeEvents, WithoutUsage, end_of_events, split
+from tests.unit.wire.wire_splits import splits
 
 BREAKS = [b"\n", b"\r\n", b"\r"]
 USAGE = b'data: {"choices":[],"usage":{"total_tokens":3}}'

@@ -1,0 +1,43 @@
+"""Asynchronous tests of this folder run on both event loops, in front of a vendor that goes wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import uvloop
+
+from tests.fakes.vendor import Vendor
+from tests.integration.gateway import Gateway, gateway, provider, settings
+
+IMPATIENT = {"connect": "2s", "first_token": "250ms", "idle": "250ms", "total": "20s"}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that workers use, and the one that is there where uvloop is not."""
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[Vendor]:
+    async with Vendor() as vendor:
+        yield vendor
+
+
+@pytest.fixture
+async def proxy(vendor: Vendor) -> AsyncIterator[Gateway]:
+    """The gateway in front of `vendor`, with the usual configuration."""
+    async with gateway(settings(vendor)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def impatient(vendor: Vendor) -> AsyncIterator[Gateway]:
+    """The gateway with short deadlines."""
+    providers = {
+        "vendor": provider(vendor.url, timeouts=IMPATIENT),
+        "demo": {"kind": "demo", "delay": "1ms"},
+    }
+    async with gateway(settings(vendor, providers=providers)) as proxy:
+        yield proxy
