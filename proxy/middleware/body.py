@@ -4,8 +4,8 @@ JSON is read whole (bounded by `max_body`) and parsed shallowly. A multipart for
 `model` part. Everything else is passed on as it comes.
 """
 
-from proxy.base.errors import UnsupportedMedia
 from proxy.base.clock import monotonic
+from proxy.base.errors import UnsupportedMedia
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.upload import FormUpload, StreamUpload

@@ -14,7 +14,7 @@ EVENTS: RawHeaders = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
 
 class FakeAnswer:
-    """An answer; `did` is what became of it."""
+    """`did`: what became of it."""
 
     def __init__(
         self, pieces: Iterable[bytes | Exception] = (), headers: RawHeaders = JSON,
@@ -66,6 +66,7 @@ class FakeTransport:
         self.replies = list(replies)
         self.sent: list[Outgoing] = []
         self.bodies: list[bytes] = []
+        self.given: list[FakeAnswer] = []
         self.closed = 0
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Answer:
@@ -75,6 +76,7 @@ class FakeTransport:
         if isinstance(reply, Exception):
             raise reply
         body = outgoing.body
+        self.given.append(reply)
         self.bodies.append(body if isinstance(body, bytes) else b"".join([p async for p in body]))
         return reply
 

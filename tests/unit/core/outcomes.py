@@ -43,9 +43,6 @@ class Case:
             runtime({"m": targets}, Target(targets[0].provider) if targets else None, None, steps),
             self.incoming,
         )
-        self.answers = [
-            reply for replies in self.replies for reply in replies if isinstance(reply, FakeAnswer)
-        ]
 
     async def _first(self, x: Exchange) -> Reply | None:
         x.at_end(lambda _: self.ended.append("first"))
@@ -58,8 +55,7 @@ class Case:
     def check(self) -> None:
         """What holds for every exchange that came as far as its first step."""
         assert self.ended == ["second", "first"], "settled once, last in first out"
-        used = [answer for transport in self.transports for answer in self._given(transport)]
-        for answer in used:
+        for answer in (answer for transport in self.transports for answer in transport.given):
             assert {"end", "abort"} & set(answer.did), "an answer was left open"
         self.x.settle()
         assert self.ended == ["second", "first"], "settled twice"
@@ -73,6 +69,3 @@ class Case:
             assert not self.x.finished
         if self.x.finished:
             assert self.out.did[-1] in {"whole", "end"}
-
-    def _given(self, transport: FakeTransport) -> list[FakeAnswer]:
-        return [answer for answer in self.answers if answer not in transport.replies]
