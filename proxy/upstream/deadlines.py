@@ -43,12 +43,6 @@ class Sweep:
         self._tick = tick
         self._arm()
 
-    def stop(self) -> None:
-        """Stop the timer now; `watch` starts it again."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
     def _arm(self) -> None:
         self._handle = asyncio.get_running_loop().call_later(self._tick, self._look)
 

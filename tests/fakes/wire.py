@@ -14,8 +14,6 @@ EVENTS: RawHeaders = ((b"content-type", b"text/event-stream; charset=utf-8"),)
 
 
 class FakeAnswer:
-    """`did`: what became of it."""
-
     def __init__(
         self, pieces: Iterable[bytes | Exception] = (), headers: RawHeaders = JSON,
         status: int = 200, *, here: bool = False,
@@ -28,8 +26,8 @@ class FakeAnswer:
 
     async def ready(self) -> None:
         await asyncio.sleep(0)
-        if self.pieces and isinstance(self.pieces[0], Exception):
-            raise self.pieces[0]
+        if self.pieces and isinstance(first := self.pieces[0], Exception):
+            raise first
 
     async def read(self, limit: int) -> bytes:
         body = bytearray()
@@ -41,13 +39,14 @@ class FakeAnswer:
         return b"".join(p for p in self.pieces if isinstance(p, bytes)) if self.here else None
 
     async def pump(self, sink: Sink) -> None:
-        for piece in self.pieces:
-            await asyncio.sleep(0)
-            if isinstance(piece, Exception):
-                self.did.append("end")
-                raise piece
-            sink(piece)
-        self.did.append("end")
+        try:
+            for piece in self.pieces:
+                await asyncio.sleep(0)
+                if isinstance(piece, Exception):
+                    raise piece
+                sink(piece)
+        finally:  # Whole, cut, cancelled, or its sink failed: no answer outlives its pump.
+            self.did.append("end")
 
     def pause(self) -> None:
         self.did.append("pause")
@@ -60,8 +59,6 @@ class FakeAnswer:
 
 
 class FakeTransport:
-    """Sends nothing; gives its replies in turn and keeps what it was asked."""
-
     def __init__(self, *replies: FakeAnswer | Exception) -> None:
         self.replies = list(replies)
         self.sent: list[Outgoing] = []
@@ -76,8 +73,8 @@ class FakeTransport:
         if isinstance(reply, Exception):
             raise reply
         body = outgoing.body
-        self.given.append(reply)
         self.bodies.append(body if isinstance(body, bytes) else b"".join([p async for p in body]))
+        self.given.append(reply)
         return reply
 
     def close(self) -> None:

@@ -180,6 +180,19 @@ async def test_a_full_pool_is_named(connect: Connect) -> None:
         held.abort()
 
 
+async def test_a_short_deadline_beside_long_ones(connect: Connect) -> None:
+    async with RawVendor(say(chunked(b"a"))) as vendor:
+        transport = connect(vendor.origin)
+        patient = await transport.send(post(), SOON)
+        with Stopwatch("first_token"):
+            async with RawVendor(silent) as other:
+                await connect(other.origin).send(post(), replace(SOON, first_token=T))
+        with Stopwatch("idle"):
+            hasty = await transport.send(post(), replace(SOON, idle=T))
+            await hasty.pump(lambda data: None)
+        patient.abort()
+
+
 async def test_idle_transports_keep_no_timer(connect: Connect) -> None:
     async with RawVendor(say(answer(b"a"), answer(b"b"))) as vendor:
         transport = connect(vendor.origin)

@@ -11,7 +11,7 @@ from tests.unit.upstream.calls import SOON, Connect, fetch, post, turns
 UNTIL_END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"
 OLD = b"HTTP/1.0 200 OK\r\n\r\nhello"
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"
-OPEN_CHUNKS = chunked(b"hel", b"lo")
+OPEN_CHUNKS = chunked(b"he", b"llo")
 
 
 def ending(raw: bytes, how: str, *, whole: bool = True) -> RawVendor:
