@@ -11,17 +11,18 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 class Inflate:
     """gzip or zlib, bytes in, bytes out, for streams that must be read although nobody asked for
     a coding. Raises Malformed for another coding, for one that does not come to its own end, and
-    where one read would become more than `MOST_PER_READ` bytes."""
+    where one read would become more than `most` bytes."""
 
-    __slots__ = ("_empty", "_engine")
+    __slots__ = ("_empty", "_engine", "_most")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PER_READ) -> None:
+        self._most = most
         self._engine = zlib.decompressobj(_GZIP_OR_ZLIB)
         self._empty = True
 
     def feed(self, data: bytes) -> bytes:
         pieces = []
-        room = MOST_PER_READ
+        room = self._most
         while data and room > 0:
             if self._engine.eof:  # gzip allows several members in a row.
                 self._engine = zlib.decompressobj(_GZIP_OR_ZLIB)
@@ -33,7 +34,7 @@ class Inflate:
             room -= len(pieces[-1])
             data = self._engine.unconsumed_tail or self._engine.unused_data
         if data:
-            raise Malformed("the vendor's answer inflates beyond all measure")
+            raise Malformed(f"the vendor's answer inflates to more than {self._most} bytes")
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def finish(self) -> bytes:

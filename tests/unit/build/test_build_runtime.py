@@ -99,7 +99,8 @@ def test_a_provider_without_a_key_is_off(tmp_path: Path) -> None:
 
 
 def test_without_auth_there_are_no_callers(tmp_path: Path) -> None:
-    text = "auth: none\nproviders: {d: {kind: demo}}\nmodels: {m: {targets: [{provider: d, model: x}]}}\n"
+    text = "auth: none\nproviders: {d: {kind: demo}}\n"
+    text += "models: {m: {targets: [{provider: d, model: x}]}}\n"
     run = build(snapshot(tmp_path, text)).runtime
     assert run.callers is None
     assert run.passthrough is None

@@ -116,7 +116,7 @@ async def test_another_scheme_leaves_the_place_to_other_fields() -> None:
         ((("authorization", "sk-alice"),), "missing_api_key"),
         ((("x-api-key", ""),), "missing_api_key"),
         ((("authorization", "Bearer sk-bob"),), "invalid_api_key"),
-        ((("authorization", "Bearer \udcff\ud800".replace("\ud800", "")),), "invalid_api_key"),
+        ((("authorization", "Bearer \udcff"),), "invalid_api_key"),
         ((("authorization", "Bearer sk-bob"), ("x-api-key", "sk-alice")), "invalid_api_key"),
         ((("api-key", "sk-old"),), "expired_key"),
     ],

@@ -62,9 +62,9 @@ def test_another_coding_is_seen(body: bytes) -> None:
 
 
 def test_a_bomb_is_bounded() -> None:
-    with pytest.raises(Malformed, match="beyond all measure"):
+    with pytest.raises(Malformed, match="more than"):
         Inflate().feed(gzip.compress(bytes(MOST_PER_READ + 1), 1))
-    with pytest.raises(Malformed, match="beyond all measure"):
+    with pytest.raises(Malformed, match="more than"):
         Inflate().feed(gzip.compress(bytes(MOST_PER_READ), 1) + gzip.compress(b"x"))
     assert len(Inflate().feed(gzip.compress(bytes(MOST_PER_READ - 1), 1))) == MOST_PER_READ - 1
 
