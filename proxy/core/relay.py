@@ -61,7 +61,7 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
             return
     stream = _Stream(x, reply, answer, out, inflate)
     try:
-        await answer.pump(stream.sink)
+        await _pump(answer, stream)
         stream.finish()
         x.finished = True
     except UpstreamError as error:
@@ -71,6 +71,14 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
             raise
         x.error = error
         stream.fail(error)
+
+
+async def _pump(answer: Answer, stream: "_Stream") -> None:
+    try:
+        await answer.pump(stream.sink)
+    except UpstreamError:
+        if not stream.has_ended:
+            raise  # What breaks off after the last event cuts nothing.
 
 
 class _Stream:
@@ -109,6 +117,12 @@ class _Stream:
             data = decoder.feed(data)
         if data:
             self._emit(data)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream itself has said that it is at its end."""
+        end = self._x.operation.stream_end if self._events is not None else StreamEnd.FRAMING
+        return end is not StreamEnd.FRAMING and is_whole(self._x.tail.last(), end)
 
     def finish(self) -> None:
         """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
