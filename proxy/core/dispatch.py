@@ -45,7 +45,7 @@ async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
     attempt.status = answer.status
     try:
         await _refuse_errors(x, adapter, answer)
-        content_type = value(answer.headers, b"content-type") or b""
+        content_type = (value(answer.headers, b"content-type") or b"").lower()
         if x.operation.has_model:
             _refuse_nonsense(answer.status, content_type)
         await answer.ready()

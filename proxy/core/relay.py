@@ -13,7 +13,7 @@ Per piece there is no await, no clock, no task and no log: `_Stream.sink` is a p
 the vendor's connection calls.
 """
 
-from proxy.base.errors import Cut, UpstreamError
+from proxy.base.errors import Cut, Malformed, UpstreamError
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
@@ -22,9 +22,10 @@ from proxy.wire.coding import Inflate, is_gzip
 from proxy.wire.headers import value, without
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import WholeEvents
-from proxy.wire.tail import is_whole, lacks_only_done
+from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done
 
 HOLD = 1024 * 1024
+_FRAMING = (b"transfer-encoding", b"content-length")
 
 
 async def relay(x: Exchange, out: Out) -> None:
@@ -55,6 +56,7 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
     if not (x.filters or x.watchers or reply.events or inflate):
         body = answer.take()
         if body is not None:
+            _refuse_unfinished(x, reply, answer, body)
             x.tail.feed(body)
             out.whole(reply.status, reply.headers, body)
             x.finished = True
@@ -137,7 +139,9 @@ class _Stream:
         if forgot_done:
             self._emit(b"data: [DONE]\n\n")
         if self._held is not None:
-            self._out.whole(self._reply.status, self._reply.headers, b"".join(self._held))
+            body = b"".join(self._held)
+            _refuse_unfinished(x, self._reply, self._answer, body)
+            self._out.whole(self._reply.status, self._reply.headers, body)
         else:
             self._out.end()
 
@@ -186,6 +190,19 @@ def _inflate(x: Exchange, reply: Reply, answer: Answer) -> Inflate | None:
         return None
     reply.headers = without(reply.headers, b"content-encoding")
     return Inflate()
+
+
+def _refuse_unfinished(x: Exchange, reply: Reply, answer: Answer, body: bytes) -> None:
+    """Raises Malformed and Cut for a body that HTTP calls whole and that cannot be."""
+    if reply.status != 200 or value(reply.headers, b"content-encoding") is not None:
+        return
+    if not body:
+        if x.operation.has_model:
+            raise Malformed("the vendor's answer is empty")
+    elif (value(answer.headers, b"content-type") or b"").startswith(b"application/json"):
+        framed = any(value(answer.headers, name) is not None for name in _FRAMING)
+        if not is_whole_json(body, framed=framed):
+            raise Cut("the vendor's answer ended in the middle of its JSON")
 
 
 def _drop(_data: bytes) -> None:

@@ -7,13 +7,18 @@ chunks is all that is done while the bytes pass; nothing is parsed until the end
 import re
 from collections import deque
 
+import msgspec
+
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import ANY_END, ENDS
 
 KEEP = 16 * 1024
+_EDGE = 64
+_CLOSED_BY = {b"{": b"}", b"[": b"]"}
+_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
 
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*(null|")')
 _DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
 _RESPONSE_END = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
@@ -71,9 +76,27 @@ def _ends_in_large_event(tail: bytes) -> bool:
     return tail.endswith(ENDS) and ANY_END.search(tail.rstrip(b"\r\n")) is None
 
 
+def is_whole_json(body: bytes, *, framed: bool) -> bool:
+    """Whether a JSON body came to its end: one look at its last character where HTTP's framing
+    vouches for it; where the end of the connection was the only sign (`framed` is false), read."""
+    closing = _CLOSED_BY.get(body[:_EDGE].lstrip()[:1])
+    if closing is None:
+        return True  # Plain text that a vendor calls JSON: nothing to judge it by.
+    if body[-_EDGE:].rstrip()[-1:] != closing:
+        return False
+    if framed:
+        return True
+    try:
+        _ANY_JSON.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 def lacks_only_done(tail: bytes) -> bool:
     """Whether a chat stream gave its finish reason and merely forgot `[DONE]`."""
-    return _FINISH.search(tail) is not None
+    # The last one counts: of several choices (`n`) one may be finished and another cut.
+    return _FINISH.findall(tail)[-1:] == [b'"']
 
 
 def _balanced(text: bytes, start: int) -> bytes | None:

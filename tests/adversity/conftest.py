@@ -1,4 +1,4 @@
-"""Asynchronous tests of this folder run on both event loops, in front of a vendor that goes wrong."""
+"""Asynchronous tests of this folder run on both event loops, before a vendor that goes wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,4 +1,4 @@
-"""The vendor answers with what is not an answer: 502 in OpenAI's shape, and nothing of it passed."""
+"""What the vendor sends is no answer: 502 in OpenAI's shape, and nothing of it is passed on."""
 
 import gzip
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true}'
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 NOT_HTTP = {
     "garbage": b"\x00\x01\x02garbage\r\n\r\n",
@@ -26,7 +27,7 @@ NOT_HTTP = {
     "an upgrade": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     "a bad length": OK + b"content-length: -5\r\n\r\n{}",
     "two lengths": OK + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}",
-    "both framings": OK + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "both framings": OK + b"content-length: 2\r\n" + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n",
     "a bad coding": OK + b"transfer-encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a bad chunk": OK + b"transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     "a huge head": OK + b"x-pad: " + b"a" * 200_000 + b"\r\ncontent-length: 2\r\n\r\n{}",
@@ -34,7 +35,7 @@ NOT_HTTP = {
     "a NUL": OK + b"x-bad: a\x00b\r\ncontent-length: 2\r\n\r\n{}",
     "a bare CR": OK + b"x-bad: a\rb: c\r\ncontent-length: 2\r\n\r\n{}",
     "a field without colon": OK + b"nonsense\r\ncontent-length: 2\r\n\r\n{}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NOT_HTTP)
@@ -77,6 +78,21 @@ async def test_what_is_not_an_answer(proxy: Gateway, vendor: Vendor, name: str, 
     assert (answer.status, answer.error["type"]) == (502, "upstream_error")
     assert "Log in" not in answer.error["message"]
     await still_serves(proxy)
+
+
+@pytest.mark.parametrize("size", [1, 50, 400, -2])
+@pytest.mark.parametrize("path", [CHAT, "/v1/files"])
+async def test_json_whose_only_end_is_the_close_must_be_whole(
+    proxy: Gateway, vendor: Vendor, path: str, size: int
+) -> None:
+    """Without a length a cut looks like an end to HTTP: the content must say which it is."""
+    body = wire.chat_body()
+    vendor.say(body=body[:size], framing="close")
+    caller = await proxy.call()
+    answer = await caller.ask("POST", path, body=SMALL)
+    assert (answer.status, answer.error["code"]) == (502, "upstream_cut")
+    vendor.say(body=body, framing="close")
+    assert (await caller.ask("POST", path, body=SMALL)).body == body
 
 
 async def test_json_where_a_stream_was_asked_passes(proxy: Gateway, vendor: Vendor) -> None:

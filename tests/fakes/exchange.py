@@ -1,5 +1,7 @@
 """Exchanges for tests: the real middlewares, routing and adapter, on fake transports."""
 
+from collections.abc import Mapping
+
 from proxy.build.order import middlewares
 from proxy.core.caller import Callers
 from proxy.core.exchange import Exchange
@@ -29,7 +31,7 @@ def provider(name: str, transport: FakeTransport, off: str | None = None) -> Pro
 
 
 def runtime(
-    models: dict[str, tuple[Target, ...]],
+    models: Mapping[str, tuple[Target, ...]],
     passthrough: Target | None = None,
     callers: Callers | None = None,
     steps: tuple[Middleware, ...] | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.base.errors import Cut, Malformed, NotFound
+from proxy.base.errors import Cut, Malformed, NotFound, TimedOut, UpstreamError
 from proxy.core import relay as relay_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
@@ -156,6 +156,43 @@ async def test_a_responses_stream_without_its_last_event_was_cut() -> None:
     await case.run()
     case.check()
     assert case.out.body.startswith(event + b"event: error\n")
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize(
+    ("body", "error"), [(b"", Malformed), (b'{"a":[1', Cut), (b'{"a":{"b":1}', Cut)]
+)
+async def test_json_that_http_calls_whole_and_that_is_not(
+    here: bool, body: bytes, error: type[UpstreamError]
+) -> None:
+    case = got(FakeAnswer([body] if body else [], here=here))
+    with pytest.raises(error):
+        await case.run()
+    case.check()
+    assert case.out.did == []
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("body", [b"", b'{"a":[1]}', b"words"])
+async def test_what_has_no_model_may_be_empty(here: bool, body: bytes) -> None:
+    answer = FakeAnswer([body] if body else [], here=here)
+    out = await ran(answer, "/files", b"{}")
+    assert out.body == body
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_a_coding_that_passes_is_not_judged_as_json(here: bool) -> None:
+    """Brotli may well begin with the byte of a brace."""
+    answer = FakeAnswer([b"[\x00\x01"], (*JSON, (b"content-encoding", b"br")), here=here)
+    out = await ran(answer, "/files", b"{}")
+    assert out.body == b"[\x00\x01"
+
+
+@pytest.mark.parametrize("trouble", [Cut("c"), TimedOut("t", phase="idle")])
+async def test_what_breaks_off_behind_the_last_event_cuts_nothing(trouble: UpstreamError) -> None:
+    out = await ran(FakeAnswer([CHUNK, LAST, DONE, trouble], EVENTS))
+    assert out.body == CHUNK + LAST + DONE
+    assert out.did == ["start", "end"]
 
 
 class Upper(WholeEvents):

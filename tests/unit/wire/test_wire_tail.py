@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire.operations import StreamEnd
-from proxy.wire.tail import KEEP, Tail, is_whole, lacks_only_done
+from proxy.wire.tail import KEEP, Tail, is_whole, is_whole_json, lacks_only_done
 from tests.unit.wire.wire_splits import bytewise, splits
 
 USAGE = b'{"prompt_tokens": 1, "details":{"a":"}\\"{"}, "total_tokens":9}'
@@ -138,8 +138,29 @@ def test_a_last_event_larger_than_the_tail_is_an_end(kind: bytes) -> None:
         (b'{"choices":[{"finish_reason":"stop"}]}\n\n', True),
         (b'{"choices":[{"finish_reason" : "length"}]}\n\n', True),
         (b'{"choices":[{"finish_reason":null}]}\n\n', False),
+        (b'{"finish_reason":null}\n\n{"finish_reason":"stop"}\n\n', True),
+        (b'{"finish_reason":"stop"}\n\n{"finish_reason": null}\n\n', False),
         (b"", False),
     ],
 )
 def test_lacks_only_done(tail: bytes, lacks: bool) -> None:
     assert lacks_only_done(tail) is lacks
+
+
+@pytest.mark.parametrize(
+    ("body", "framed", "unframed"),
+    [
+        (b'{"a":1}', True, True),
+        (b' \n[{"a":1}]\r\n', True, True),
+        (b'{"a":[1,2]', False, False),
+        (b'{"a":{"b":1}', True, False),
+        (b'[{"a":1}', False, False),
+        (b'{"a":"}', True, False),
+        pytest.param(b"[" * 100_000 + b"]" * 100_000, True, False, id="deep"),
+        (b"plain words", True, True),
+        (b"", True, True),
+    ],
+)
+def test_whole_json(body: bytes, framed: bool, unframed: bool) -> None:
+    assert is_whole_json(body, framed=True) is framed
+    assert is_whole_json(body, framed=False) is unframed
