@@ -6,12 +6,10 @@
     │   ├── NotAuthenticated        401 authentication_error
     │   ├── AccessDenied            403 permission_error
     │   ├── NotFound                404 invalid_request_error
-    │   ├── MethodNotAllowed        405 invalid_request_error
     │   ├── SlowRequest             408 timeout
     │   ├── TooLarge                413 invalid_request_error
     │   └── UnsupportedMedia        415 invalid_request_error
     ├── OperatorError               the configuration is at fault    503
-    ├── Draining                    this process is going away       503
     ├── InternalError               our own bug                      500
     └── UpstreamError               the vendor, or the way to it     502
         ├── Unreachable             no connection; nothing was sent
@@ -94,14 +92,6 @@ class NotFound(CallerError):
     kind = "not_found"
 
 
-class MethodNotAllowed(CallerError):
-    """The path is known, the method is not."""
-
-    status = 405
-    default_code = "method_not_allowed"
-    kind = "not_found"
-
-
 class SlowRequest(CallerError):
     """The request did not arrive in time."""
 
@@ -133,14 +123,6 @@ class OperatorError(ProxyError):
     status = 503
     default_code = "no_healthy_target"
     kind = "operator"
-
-
-class Draining(ProxyError):
-    """This process no longer takes requests."""
-
-    status = 503
-    default_code = "shutting_down"
-    kind = "draining"
 
 
 class InternalError(ProxyError):

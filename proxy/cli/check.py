@@ -1,5 +1,6 @@
 """`llm-proxy check FILE`: validate a configuration and print the plan it resolves to."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,5 +16,9 @@ def check(file: Path, environment: str | None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    sys.stdout.writelines(f"{line}\n" for line in describe(snapshot.settings))
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in describe(snapshot.settings))
+        sys.stdout.flush()
+    except BrokenPipeError:  # Whoever reads has seen enough, as `| head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

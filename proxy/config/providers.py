@@ -80,7 +80,7 @@ class ProviderTls(SettingsSection):
     """TLS towards this provider."""
 
     ca: Path | None = None
-    """A PEM file of authorities to trust instead of the system's."""
+    """A PEM file of authorities to trust besides the system's."""
 
 
 class Provider(SettingsSection):

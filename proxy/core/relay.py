@@ -160,7 +160,7 @@ class _Stream:
             rest = (decoder.feed(rest) if rest else b"") + decoder.finish()
         if rest:
             if self._events is not None and not rest.endswith((b"\n\n", b"\r\n\r\n")):
-                rest += b"\n\n"  # An event without its blank line would be dropped by readers.
+                rest = rest.rstrip(b"\r\n") + b"\n\n"  # An event without its blank line would be dropped by readers.
             self._emit(rest)
 
     def _emit(self, data: bytes) -> None:

@@ -18,6 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 from proxy.base.clock import monotonic
 from proxy.base.errors import BadRequest, SlowRequest
 from proxy.server.out import HttpOut
+from proxy.wire.errors import envelope
 
 if TYPE_CHECKING:
     from proxy.core.ports import Answer
@@ -27,6 +28,11 @@ log = logging.getLogger("llm-proxy.server")
 
 SLOW = 10.0
 SLOWEST = 1024
+
+_SLOW_HEAD = (
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+)
 
 
 class Connection(RequestHandler):
@@ -99,8 +105,8 @@ class Connection(RequestHandler):
 
     def _refuse_slow_head(self) -> None:
         if self.transport is not None:
-            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
-                                 b"content-length: 0\r\n\r\n")  # fmt: skip
+            body = envelope(SlowRequest(f"the head did not come within {SLOW:g} seconds"))
+            self.transport.write(_SLOW_HEAD % (len(body), body))
         self.force_close()
 
     def handle_error(
