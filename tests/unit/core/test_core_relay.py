@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.base.errors import Cut, Malformed, NotFound, TimedOut, UpstreamError
+from proxy.base.errors import Cut, Malformed, NotFound, Refused, TimedOut, UpstreamError
 from proxy.core import relay as relay_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
@@ -135,9 +135,25 @@ async def test_a_stream_in_a_coding_that_cannot_be_read_passes() -> None:
     assert out.body == b"\x00\x01\x02"
 
 
+class Unreadable(FakeAnswer):
+    """An answer in a coding that `read` cannot undo."""
+
+    async def read(self, limit: int) -> bytes:
+        raise Malformed("br")
+
+
+async def test_an_error_that_cannot_be_read_keeps_its_status() -> None:
+    headers = ((b"content-encoding", b"br"), (b"retry-after", b"7"))
+    case = Case([[Unreadable([], headers, 429)]], FakeIncoming(path="/v1/files", method="GET"))
+    with pytest.raises(Refused) as caught:
+        await case.run()
+    case.check()
+    assert (caught.value.status, caught.value.headers) == (429, headers[1:])
+
+
 async def test_head_has_the_length_and_no_body() -> None:
     headers = ((b"content-length", b"42"), (b"content-encoding", b"br"))
-    case = Case([[FakeAnswer([], headers)]], FakeIncoming(path="/v1/files/f", method="HEAD"))
+    case = Case([[Unreadable([], headers)]], FakeIncoming(path="/v1/files/f", method="HEAD"))
     await case.run()
     case.check()
     assert (case.out.body, case.out.length, case.out.did) == (b"", 42, ["whole"])
