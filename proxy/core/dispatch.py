@@ -11,7 +11,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer
 from proxy.core.reply import Reply
 from proxy.core.target import Adapter, Target
-from proxy.wire.headers import value
+from proxy.wire.headers import VendorHead
 
 _ERROR_BODY = 256 * 1024
 
@@ -45,23 +45,22 @@ async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
     attempt.status = answer.status
     try:
         await _refuse_errors(x, adapter, answer)
-        content_type = (value(answer.headers, b"content-type") or b"").lower()
+        head = VendorHead(answer.headers)
         if x.operation.has_model:
-            _refuse_nonsense(answer.status, content_type)
+            _refuse_nonsense(answer.status, head.content_type)
         await answer.ready()
     except BaseException:
         answer.abort()
         raise
     attempt.first_byte = x.first_byte = monotonic()
-    events = content_type.startswith(b"text/event-stream")
-    if events and (decoder := adapter.decoder(x)) is not None:
+    if head.is_events and (decoder := adapter.decoder(x)) is not None:
         x.filters.insert(0, decoder)
-    headers = adapter.headers(x, answer)
+    headers = adapter.headers(x, head)
     headers.append((b"x-llm-proxy-provider", provider.name.encode()))
     if target.model:
         headers.append((b"x-llm-proxy-model", target.model.encode()))
     headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * _overhead(x, attempt))))
-    return Reply(answer.status, headers, answer=answer, events=events)
+    return Reply(answer.status, headers, answer=answer, head=head)
 
 
 def _overhead(x: Exchange, last: Attempt) -> float:

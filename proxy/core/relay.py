@@ -19,13 +19,12 @@ from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
 from proxy.wire import errors
 from proxy.wire.coding import Inflate, is_gzip
-from proxy.wire.headers import value, without
+from proxy.wire.headers import without
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import WholeEvents
 from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done
 
 HOLD = 1024 * 1024
-_FRAMING = (b"transfer-encoding", b"content-length")
 
 
 async def relay(x: Exchange, out: Out) -> None:
@@ -49,14 +48,14 @@ async def relay(x: Exchange, out: Out) -> None:
 async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
     if x.incoming.method == "HEAD":
         await answer.pump(_drop)  # Not `read`: a coding is named and no body has it.
-        out.whole(reply.status, reply.headers, b"", _length(answer))
+        out.whole(reply.status, reply.headers, b"", reply.head.length)
         x.finished = True
         return
-    inflate = _inflate(x, reply, answer)
-    if not (x.filters or x.watchers or reply.events or inflate):
+    inflate = _inflate(x, reply)
+    if not (x.filters or x.watchers or reply.head.is_events or inflate):
         body = answer.take()
         if body is not None:
-            _refuse_unfinished(x, reply, answer, body)
+            _refuse_unfinished(x, reply, body)
             x.tail.feed(body)
             out.whole(reply.status, reply.headers, body)
             x.finished = True
@@ -99,12 +98,12 @@ class _Stream:
         self._events: WholeEvents | None = None
         self._held: list[bytes] | None = None
         self._size = 0
-        if reply.events and (inflate or value(answer.headers, b"content-encoding") is None):
+        if reply.head.is_events and (inflate or reply.head.coding is None):
             first = x.filters[0] if x.filters else None
             self._events = first if isinstance(first, WholeEvents) else WholeEvents()
             if first is not self._events:
                 x.filters.insert(0, self._events)
-        if (value(reply.headers, b"content-type") or b"").startswith(b"application/json"):
+        if reply.head.is_json:
             self._held = []
         else:
             self._start()
@@ -140,7 +139,7 @@ class _Stream:
             self._emit(b"data: [DONE]\n\n")
         if self._held is not None:
             body = b"".join(self._held)
-            _refuse_unfinished(x, self._reply, self._answer, body)
+            _refuse_unfinished(x, self._reply, body)
             self._out.whole(self._reply.status, self._reply.headers, body)
         else:
             self._out.end()
@@ -160,7 +159,8 @@ class _Stream:
             rest = (decoder.feed(rest) if rest else b"") + decoder.finish()
         if rest:
             if self._events is not None and not rest.endswith((b"\n\n", b"\r\n\r\n")):
-                rest = rest.rstrip(b"\r\n") + b"\n\n"  # An event without its blank line would be dropped by readers.
+                # An event without its blank line would be dropped by readers.
+                rest = rest.rstrip(b"\r\n") + b"\n\n"
             self._emit(rest)
 
     def _emit(self, data: bytes) -> None:
@@ -179,36 +179,32 @@ class _Stream:
 
     def _start(self) -> None:
         changes = self._x.filters or self._inflate
-        length = None if changes else _length(self._answer)
+        length = None if changes else self._reply.head.length
         self._out.start(self._reply.status, self._reply.headers, self._answer, length)
 
 
-def _inflate(x: Exchange, reply: Reply, answer: Answer) -> Inflate | None:
+def _inflate(x: Exchange, reply: Reply) -> Inflate | None:
     """A decoder for a body that is compressed and must be read, its header taken off."""
-    coding = value(answer.headers, b"content-encoding")
-    if coding is None or not is_gzip(coding) or not (x.operation.has_usage or reply.events):
+    coding = reply.head.coding
+    if coding is None or not is_gzip(coding):
+        return None
+    if not (x.operation.has_usage or reply.head.is_events):
         return None
     reply.headers = without(reply.headers, b"content-encoding")
     return Inflate()
 
 
-def _refuse_unfinished(x: Exchange, reply: Reply, answer: Answer, body: bytes) -> None:
+def _refuse_unfinished(x: Exchange, reply: Reply, body: bytes) -> None:
     """Raises Malformed and Cut for a body that HTTP calls whole and that cannot be."""
-    if reply.status != 200 or value(reply.headers, b"content-encoding") is not None:
+    head = reply.head
+    if reply.status != 200:
         return
     if not body:
         if x.operation.has_model:
             raise Malformed("the vendor's answer is empty")
-    elif (value(answer.headers, b"content-type") or b"").startswith(b"application/json"):
-        framed = any(value(answer.headers, name) is not None for name in _FRAMING)
-        if not is_whole_json(body, framed=framed):
-            raise Cut("the vendor's answer ended in the middle of its JSON")
+    elif head.is_json and head.coding is None and not is_whole_json(body, framed=head.framed):
+        raise Cut("the vendor's answer ended in the middle of its JSON")
 
 
 def _drop(_data: bytes) -> None:
     """Takes what an answer to HEAD must not have."""
-
-
-def _length(answer: Answer) -> int | None:
-    length = value(answer.headers, b"content-length")
-    return int(length) if length is not None else None

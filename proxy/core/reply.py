@@ -1,13 +1,14 @@
 """An answer on its way to the caller: a head, and a body that is here or still coming."""
 
 from proxy.core.ports import Answer
-from proxy.wire.headers import Pairs
+from proxy.wire.headers import Pairs, VendorHead
 
 
 class Reply:
-    """Either `body` is the whole body, or `answer` will deliver it."""
+    """Either `body` is the whole body, or `answer` will deliver it; `head` is then what its vendor
+    said of it, and `headers` what the caller is told."""
 
-    __slots__ = ("answer", "body", "events", "headers", "status")
+    __slots__ = ("answer", "body", "head", "headers", "status")
 
     def __init__(
         self,
@@ -16,13 +17,13 @@ class Reply:
         *,
         body: bytes = b"",
         answer: Answer | None = None,
-        events: bool = False,
+        head: VendorHead | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.answer = answer
-        self.events = events  # A stream of server-sent events.
+        self.head = head if head is not None else VendorHead(headers)
 
 
 def json_reply(body: bytes, status: int = 200) -> Reply:

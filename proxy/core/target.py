@@ -13,7 +13,7 @@ from proxy.wire.operations import Operation
 if TYPE_CHECKING:
     from proxy.base.errors import UpstreamError
     from proxy.core.exchange import Decoder, Exchange
-    from proxy.wire.headers import Pairs
+    from proxy.wire.headers import Pairs, VendorHead
 
 
 class Adapter(Protocol):
@@ -25,7 +25,7 @@ class Adapter(Protocol):
     def decoder(self, x: "Exchange", /) -> "Decoder | None":
         """What must change in a stream of events; None: nothing, the raw path."""
 
-    def headers(self, x: "Exchange", answer: Answer, /) -> "Pairs":
+    def headers(self, x: "Exchange", head: "VendorHead", /) -> "Pairs":
         """The answer's header fields for the caller."""
 
     def error(self, x: "Exchange", answer: Answer, body: bytes, /) -> "UpstreamError":

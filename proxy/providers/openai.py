@@ -4,6 +4,8 @@ What may change: `model`, when the target calls it otherwise; `stream_options`, 
 the caller's credentials, which give way to the operator's.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from proxy.base.errors import Refused, UpstreamError
@@ -13,13 +15,14 @@ from proxy.core.target import Target
 from proxy.core.upload import FormUpload
 from proxy.wire.body import Body
 from proxy.wire.errors import has_key, is_openai_shape, message_in, without_keys
-from proxy.wire.headers import Pairs, to_caller, to_vendor, value
+from proxy.wire.headers import Pairs, VendorHead, to_caller, to_vendor
 from proxy.wire.sse import WithoutUsage
 
 _IDENTITY = (b"accept-encoding", b"identity")
 _ACCEPT = frozenset((b"accept-encoding",))
 _READ_BY_US = _ACCEPT | {b"content-encoding"}  # A compressed JSON body leaves uncompressed.
 _ERROR_HEADERS = frozenset((b"content-type", b"content-encoding"))
+_KINDS = {429: ("rate_limit_error", "rate_limit_exceeded")}
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
 
@@ -31,7 +34,7 @@ class OpenAIAdapter:
         provider = target.provider
         replaced = provider.replaced
         if x.operation.has_model:  # The answer must be readable: usage stands in it.
-            replaced |= _READ_BY_US if isinstance(x.body, Body) else _ACCEPT
+            replaced = _with_ours(replaced, json=isinstance(x.body, Body))
         headers = to_vendor(x.incoming.raw_headers, replaced)
         if x.operation.has_model:
             headers.append(_IDENTITY)
@@ -49,12 +52,11 @@ class OpenAIAdapter:
         """Hides the usage event from callers that did not ask for it."""
         return WithoutUsage() if _asks_usage(x) else None
 
-    def headers(self, x: Exchange, answer: Answer, /) -> Pairs:
+    def headers(self, x: Exchange, head: VendorHead, /) -> Pairs:
         """The vendor's fields, its request id under a name of its own."""
-        headers = to_caller(answer.headers)
-        vendor_id = value(answer.headers, b"x-request-id")
-        if vendor_id is not None:
-            headers.append((b"x-llm-proxy-upstream-request-id", vendor_id))
+        headers = head.kept
+        if head.request_id is not None:
+            headers.append((b"x-llm-proxy-upstream-request-id", head.request_id))
         return headers
 
     def error(self, x: Exchange, answer: Answer, body: bytes, /) -> UpstreamError:
@@ -74,13 +76,21 @@ class OpenAIAdapter:
                 body = without_keys(body.decode("utf-8", "replace")).encode()
             return Refused(answer.status, "the vendor refused", headers=headers, body=body)
         words = message_in(body) or "no reason that can be read"
-        kind = "invalid_request_error" if answer.status < 500 else None
+        kind, code = _KINDS.get(answer.status, (None, None))
+        if kind is None and answer.status < 500:
+            kind = "invalid_request_error"
         return Refused(
             answer.status,
             f"the vendor answered {answer.status}: {words}",
             type=kind,
+            code=code,
             headers=headers,
         )
+
+
+@lru_cache(maxsize=256)
+def _with_ours(replaced: frozenset[bytes], *, json: bool) -> frozenset[bytes]:
+    return replaced | (_READ_BY_US if json else _ACCEPT)
 
 
 def _body(x: Exchange, model: str) -> bytes | Upload:

@@ -148,14 +148,15 @@ class HttpOut:
         self.started = True
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         lines += [b"%b: %b\r\n" % field for field in headers]
-        if not any(field[0] == b"date" or field[0] == b"Date" for field in headers):
-            lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
         keep = self.arrival.keep_alive
         if not keep:
             lines.append(b"connection: close\r\n")
         elif not self.arrival.http_1_1:
             lines.append(b"connection: keep-alive\r\n")
         head = b"".join(lines)
+        if b"\r\ndate: " not in head and b"\r\nDate: " not in head:
+            lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
+            head += lines[-1]
         # A field with a line break in it would let a vendor, or a model's name, write our head.
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
             self.started = False

@@ -7,6 +7,7 @@ unchanged, in order, in its own spelling.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -25,11 +26,19 @@ NOT_FORWARDED = HOP_BY_HOP | {
     *(b"openai-organization", b"openai-project", b"traceparent", b"tracestate"),
 }
 OWN_PREFIX = b"x-llm-proxy-"
+_MOST_SPELLINGS = 1024
 
 NOT_RELAYED = HOP_BY_HOP | {
     *(b"content-length", b"set-cookie", b"x-request-id"),
     *(b"alt-svc", b"strict-transport-security"),  # About the vendor's host, not about ours.
 }
+
+_READ = frozenset(
+    (
+        *(b"connection", b"content-type", b"content-length", b"content-encoding"),
+        *(b"transfer-encoding", b"x-request-id"),
+    )
+)
 
 
 def to_vendor(
@@ -37,32 +46,104 @@ def to_vendor(
 ) -> Pairs:
     """The caller's fields that go on to the vendor, without those the target replaces
     (lower-case names)."""
-    kept: Pairs = []
-    connection = b""
-    for field in raw:
-        name = field[0].lower()
-        if name in NOT_FORWARDED:
-            if name == b"connection":
-                connection += b"," + field[1]
-        elif name not in replaced and not name.startswith(OWN_PREFIX):
-            kept.append(field)
-    return _without_named(kept, connection)
+    return _caller_fields(replaced).kept(raw)
 
 
 def to_caller(
     raw: Sequence[tuple[bytes, bytes]], replaced: frozenset[bytes] = frozenset()
 ) -> Pairs:
     """The vendor's fields that go on to the caller, without those we replace (lower-case)."""
-    kept: Pairs = []
-    connection = b""
-    for field in raw:
-        name = field[0].lower()
-        if name in NOT_RELAYED:
-            if name == b"connection":
+    return [field for field in VendorHead(raw).kept if field[0].lower() not in replaced]
+
+
+class _CallerFields:
+    """Judges the names of a caller's fields, each spelling once."""
+
+    __slots__ = ("_known", "_replaced")
+
+    def __init__(self, replaced: frozenset[bytes]) -> None:
+        self._replaced = replaced
+        self._known: dict[bytes, bool | None] = {}
+
+    def kept(self, raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
+        known = self._known
+        kept: Pairs = []
+        connection = b""
+        for field in raw:
+            try:
+                stays = known[field[0]]
+            except KeyError:
+                stays = self._judge(field[0])
+            if stays:
+                kept.append(field)
+            elif stays is None:
                 connection += b"," + field[1]
-        elif name not in replaced and not name.startswith(OWN_PREFIX):
-            kept.append(field)
-    return _without_named(kept, connection)
+        return _without_named(kept, connection)
+
+    def _judge(self, spelling: bytes) -> bool | None:
+        """Whether a field stays; None for Connection, whose value counts."""
+        name = spelling.lower()
+        stays: bool | None = not (
+            name in NOT_FORWARDED or name in self._replaced or name.startswith(OWN_PREFIX)
+        )
+        if name == b"connection":
+            stays = None
+        if len(self._known) < _MOST_SPELLINGS:
+            self._known[spelling] = stays
+        return stays
+
+
+@lru_cache(maxsize=256)
+def _caller_fields(replaced: frozenset[bytes]) -> _CallerFields:
+    return _CallerFields(replaced)
+
+
+class VendorHead:
+    """The fields of a vendor's answer, read once: what goes on, and what we need to know."""
+
+    __slots__ = ("coding", "content_type", "framed", "kept", "length", "request_id")
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self.kept: Pairs = []  # What goes on to the caller.
+        self.content_type = b""  # In lower case.
+        self.coding: bytes | None = None  # Content-Encoding, but identity.
+        self.length: int | None = None
+        self.framed = False  # Whether HTTP says where the body ends, other than by closing.
+        self.request_id: bytes | None = None
+        connection = b""
+        kept = self.kept
+        for field in raw:
+            name = field[0].lower()
+            if name in _READ:
+                if name == b"connection":
+                    connection += b"," + field[1]
+                else:
+                    self._read(name, field[1])
+            if name not in NOT_RELAYED and not name.startswith(OWN_PREFIX):
+                kept.append(field)
+        self.kept = _without_named(kept, connection)
+
+    def _read(self, name: bytes, text: bytes) -> None:
+        match name:
+            case b"content-type":
+                self.content_type = self.content_type or text.lower()
+            case b"content-length":
+                self.length, self.framed = int(text) if text.isdigit() else None, True
+            case b"transfer-encoding":
+                self.framed = True
+            case b"content-encoding":
+                coding = text.strip().lower()
+                self.coding = None if coding == b"identity" else coding
+            case _:
+                self.request_id = text
+
+    @property
+    def is_json(self) -> bool:
+        return self.content_type.startswith(b"application/json")
+
+    @property
+    def is_events(self) -> bool:
+        return self.content_type.startswith(b"text/event-stream")
 
 
 def value(raw: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

@@ -12,16 +12,19 @@ import re
 
 HOLD = 1024 * 1024
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_LONGEST_END = 4
 ANY_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class WholeEvents:
     """Holds back the unfinished event at the end of what has arrived."""
 
-    __slots__ = ("_held", "inside")
+    __slots__ = ("_edge", "_held", "_size", "inside")
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held: list[bytes] = []
+        self._size = 0
+        self._edge = b""  # The last bytes held: an end may stand across two reads.
         self.inside = False  # Whether what was passed on ends within an event.
 
     def feed(self, data: bytes) -> bytes:
@@ -29,20 +32,34 @@ class WholeEvents:
         if not self._held and data.endswith(ENDS):
             self.inside = False
             return data
-        data = self._held + data
+        joint = self._edge + data
+        if end_of_events(joint) == 0 and self._size + len(data) <= HOLD:
+            self._hold(data, joint)  # Looked at once, however many reads an event takes.
+            return b""
+        data = self._taken() + data
         end = end_of_events(data)
         if len(data) - end > HOLD:
-            self._held, self.inside = b"", True
+            self.inside = True
             return data
-        self._held = data[end:]
+        if end < len(data):
+            self._hold(data[end:], data[end:])
         if end:
             self.inside = False
         return data[:end]
 
     def finish(self) -> bytes:
         """What is left at the clean end of the stream."""
-        held, self._held = self._held, b""
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        held = b"".join(self._held)
+        self._held, self._size, self._edge = [], 0, b""
         return held
+
+    def _hold(self, data: bytes, joint: bytes) -> None:
+        self._held.append(data)
+        self._size += len(data)
+        self._edge = joint[-_LONGEST_END + 1 :]
 
 
 class WithoutUsage(WholeEvents):

@@ -3,29 +3,30 @@ nothing of the request outlives it."""
 
 import asyncio
 import gc
-from pathlib import Path
 
 import pytest
 
+from tests.adversity.expect import CHAT, MB, SMALL, eventually, resident
 from tests.fakes import openai_wire as wire
 from tests.fakes.tcp import TcpProxy
 from tests.fakes.vendor import STALL, Pause, Reply, Request, Vendor
 from tests.integration.gateway import Gateway, gateway, settings
 from tests.integration.raw_caller import request
 
-CHAT = "/v1/chat/completions"
-SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'
 EVENTS = wire.chat_events("one", "two", usage=True)
-MB = 1024 * 1024
 
 
 async def let_go(proxy: Gateway, vendor: Vendor, count: int = 1) -> None:
     """Within a second the vendor has seen the close, and no connection to it is busy."""
     async with asyncio.timeout(1):
         await vendor.gone.reach(count)
-        while proxy.upstream_open():
-            await asyncio.sleep(0.005)
+        await eventually(lambda: not proxy.upstream_open())
+
+
+def others_tasks() -> set[asyncio.Task[object]]:
+    """All tasks but those of the fake vendor."""
+    return {task for task in asyncio.all_tasks() if not task.get_name().startswith("vendor-")}
 
 
 async def test_gone_while_waiting_for_the_head(proxy: Gateway, vendor: Vendor) -> None:
@@ -102,7 +103,7 @@ async def test_50_callers_that_leave_at_once_leave_nothing_behind(
         vendor.always(
             Reply(headers=wire.EVENT_STREAM, chunks=[EVENTS[0], STALL], framing="chunked")
         )
-    idle = {task for task in asyncio.all_tasks() if not task.get_name().startswith("vendor-")}
+    idle = others_tasks()
     callers = [await proxy.call() for _ in range(50)]
     for caller in callers:
         await caller.send(request("POST", CHAT, body=STREAM))
@@ -114,9 +115,7 @@ async def test_50_callers_that_leave_at_once_leave_nothing_behind(
     for caller in callers:
         caller.leave()
     await let_go(proxy, vendor, 50)
-    async with asyncio.timeout(2):
-        while {t for t in asyncio.all_tasks() if not t.get_name().startswith("vendor-")} - idle:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: others_tasks() <= idle)
     gc.collect()  # A future with an exception that nobody took would complain now.
     vendor.always(Reply(body=b"{}"))
     caller = await proxy.call()
@@ -144,9 +143,7 @@ async def test_gone_at_any_byte_of_a_stream(proxy: Gateway, vendor: Vendor) -> N
             if data.endswith(b"0\r\n\r\n"):
                 break
         caller.leave()
-    async with asyncio.timeout(2):
-        while proxy.upstream_open():
-            await asyncio.sleep(0.005)
+    await eventually(lambda: not proxy.upstream_open())
     caller = await proxy.call()
     assert (await caller.ask("POST", CHAT, body=STREAM)).body == whole.body
 
@@ -176,8 +173,3 @@ async def test_a_caller_that_does_not_read_stops_the_vendor(vendor: Vendor, path
         while part := await caller.chunk():
             received.append(part)
         assert b"".join(received) == whole
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds."""
-    return int(Path("/proc/self/statm").read_bytes().split()[1]) * 4096

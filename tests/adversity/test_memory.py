@@ -6,8 +6,8 @@ import gc
 
 import pytest
 
-from tests.adversity.test_bad_input import BODIES, CHAT, FRAMING, HEADS, PACKED, SMALL
-from tests.adversity.test_clients import MB, resident
+from tests.adversity.bad_requests import BODIES, FRAMING, HEADS, PACKED
+from tests.adversity.expect import CHAT, MB, SMALL, resident
 from tests.fakes import openai_wire as wire
 from tests.fakes.vendor import FIN, RST, Reply, Request, Vendor
 from tests.integration.gateway import Gateway

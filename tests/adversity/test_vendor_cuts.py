@@ -7,7 +7,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from proxy.base import jsonio
+from tests.adversity.expect import last_event, still_serves
 from tests.fakes import openai_wire as wire
 from tests.fakes.tcp import TcpProxy
 from tests.fakes.vendor import FIN, RST, Vendor, WaitFor
@@ -19,25 +19,6 @@ SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'
 ENDS = pytest.mark.parametrize("end", [FIN, RST])
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-
-
-async def still_serves(proxy: Gateway) -> None:
-    """The next request is answered, and nothing of the failed one is held."""
-    caller = await proxy.call()
-    assert (await caller.ask("POST", CHAT, body=SMALL)).status == 200
-    assert proxy.upstream_open() == 0
-
-
-def last_event(body: bytes) -> dict[str, object]:
-    """The error that a stream ended with."""
-    assert b"[DONE]" not in body
-    *_, last, empty = body.split(b"\n\n")
-    assert empty == b""
-    name, data = last.split(b"\n")
-    assert name == b"event: error"
-    error = jsonio.loads(data.removeprefix(b"data: "))["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    return dict(error)
 
 
 @ENDS

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.adversity.test_vendor_cuts import last_event, still_serves
+from tests.adversity.expect import last_event, still_serves
 from tests.fakes import openai_wire as wire
 from tests.fakes.vendor import FIN, Vendor
-from tests.integration.gateway import Gateway, gateway, settings
-from tests.integration.test_targets import closed_port
+from tests.integration.gateway import Gateway, closed_port, gateway, settings
 
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'

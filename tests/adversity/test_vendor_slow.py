@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.base.clock import monotonic
-from tests.adversity.test_vendor_cuts import last_event
+from tests.adversity.expect import last_event
 from tests.fakes import openai_wire as wire
 from tests.fakes.vendor import STALL, Pause, Vendor, WaitFor
 from tests.integration.gateway import Gateway, gateway, provider, settings

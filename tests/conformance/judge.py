@@ -100,7 +100,7 @@ class SyncJudge:
 
 
 def _no_authorities() -> ssl.SSLContext:
-    """A context for clients that never use TLS: reading the authorities would take most of a test."""
+    """For clients that never use TLS: reading the authorities would take most of a test."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

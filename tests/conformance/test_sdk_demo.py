@@ -1,4 +1,4 @@
-"""The demo vendor through the gateway: the example configuration satisfies the SDK without a key."""
+"""The demo vendor through the gateway satisfies the SDK, without a key and without a network."""
 
 from typing import Any
 

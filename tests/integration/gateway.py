@@ -70,6 +70,14 @@ def settings(vendor: Vendor | str, **more: Any) -> dict[str, Any]:
     }
 
 
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
 class Gateway:
     """A running service and the ways to reach it."""
 

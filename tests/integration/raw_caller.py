@@ -185,4 +185,5 @@ class Caller:
                 return b"".join(parts)
             case "close":
                 return await self.rest()
-        return b""
+            case _:
+                return b""

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.base.tasks import Tasks
 from tests.fakes import openai_wire as wire
+from tests.fakes.tally import Tally
 from tests.fakes.vendor import Pause, Reply, Request, Vendor, WaitFor
 from tests.integration.gateway import Gateway, gateway, provider, settings, target
 from tests.integration.raw_caller import request
@@ -47,16 +48,15 @@ async def test_200_concurrent_streams_are_whole_and_not_mixed_up(
 async def test_reloads_under_load_fail_no_request(proxy: Gateway, vendor: Vendor) -> None:
     async with Vendor() as other:
         over = asyncio.Event()
-        done = 0
+        progress = Tally()
 
         async def load() -> None:
-            nonlocal done
             caller = await proxy.call()
             while not over.is_set():
                 for body in (SMALL, STREAM):
                     answer = await caller.ask("POST", CHAT, body=body)
                     assert answer.status == 200
-                    done += 1
+                    progress.add()
 
         callers = Tasks()
         running = [callers.spawn(load(), name="test: load") for _ in range(10)]
@@ -65,9 +65,7 @@ async def test_reloads_under_load_fail_no_request(proxy: Gateway, vendor: Vendor
                 for turn in range(12):
                     base = (vendor, other)[turn % 2]
                     await proxy.reload(settings(base, max_body=f"{turn + 1}MiB"))
-                    reached = done
-                    while done < reached + 20:
-                        await asyncio.sleep(0.001)
+                    await progress.reach(progress.value + 20)
         finally:
             over.set()
             results = await asyncio.gather(*running, return_exceptions=True)

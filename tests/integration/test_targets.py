@@ -1,6 +1,5 @@
 """Who may use what, and which vendor gets it: allow-lists, weights, the next target."""
 
-import socket
 from collections import Counter
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.integration.gateway import (
     RENAMED,
     SOME,
     Gateway,
+    closed_port,
     gateway,
     provider,
     settings,
@@ -26,14 +26,6 @@ CONFINED: Fields = [("authorization", f"Bearer {SOME}")]
 
 def body(model: str) -> bytes:
     return b'{"model":"%b"}' % model.encode()
-
-
-def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-mini", "team-a", "team-abc/x"])

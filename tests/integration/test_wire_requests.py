@@ -1,6 +1,5 @@
 """What reaches the vendor: the caller's bytes and fields, and nothing that should stay here."""
 
-import asyncio
 import gzip
 import zlib
 
@@ -12,7 +11,7 @@ from tests.integration.raw_caller import request
 
 ODD = (
     b'{\n\t"zeta" : 1.0E+02 , "model"\t:  "%b","n":1,"big":123456789012345678901234567890,'
-    b'"tiny":-0.0,"messages":[ {"content":"\\u00e9\\/ \xe2\x82\xac","role":"user","model":"inner"} ]'
+    b'"tiny":-0.0,"messages":[ {"content":"\\u00e9\\/ \xe2\x82\xac","model":"inner"} ]'
     b',"unknown_field":{"b":[1,2,{}],"a":null},"temperature":0.10  }\r\n'
 )
 USAGE = b',"stream_options":{"include_usage":true}'
@@ -270,39 +269,3 @@ async def test_a_compressed_passthrough_body_stays_compressed(
     await caller.ask("POST", "/v1/files", headers=[("Content-Encoding", "gzip")], body=packed)
     assert vendor.requests[0].body == packed
     assert vendor.requests[0].all("content-encoding") == ["gzip"]
-
-
-async def test_pipelined_requests_are_answered_in_order(proxy: Gateway, vendor: Vendor) -> None:
-    caller = await proxy.call()
-    paths = [CHAT, "/v1/embeddings", "/healthz", "/v1/models", CHAT]
-    data = b"".join(
-        request("POST" if body else "GET", path, body=body)
-        for path in paths
-        for body in [b'{"model":"gpt-4o-mini","input":"x"}' if "/" in path[4:] or "emb" in path else None]
-    )  # fmt: skip
-    await caller.send(data)
-    answers = [await caller.answer() for _ in paths]
-    assert [answer.status for answer in answers] == [200] * 5
-    said = [answer.json().get("object", "health") for answer in answers]
-    assert said == ["chat.completion", "list", "health", "list", "chat.completion"]
-    assert vendor.calls == 3
-
-
-async def test_connections_are_kept_on_both_sides(proxy: Gateway, vendor: Vendor) -> None:
-    caller = await proxy.call()
-    for _ in range(5):
-        answer = await caller.ask("POST", CHAT, body=SMALL)
-        assert answer.status == 200 and answer.all("connection") == []
-    assert vendor.connections == 1
-    others = [await proxy.call() for _ in range(4)]
-    await asyncio.gather(*(other.ask("POST", CHAT, body=SMALL) for other in others))
-    assert vendor.connections <= 4
-
-
-async def test_a_caller_that_closes_is_told_so(proxy: Gateway, vendor: Vendor) -> None:
-    caller = await proxy.call()
-    answer = await caller.ask("POST", CHAT, headers=[("Connection", "close")], body=SMALL)
-    assert answer.status == 200
-    assert answer.all("connection") == ["close"]
-    assert await caller.rest() == b""
-    assert vendor.requests[0].all("connection") == []

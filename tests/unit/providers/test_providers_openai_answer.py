@@ -7,6 +7,7 @@ from proxy.base.jsonio import loads
 from proxy.core.ports import RawHeaders
 from proxy.providers.openai import OpenAIAdapter
 from proxy.wire.errors import envelope
+from proxy.wire.headers import VendorHead
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import simple
 from tests.fakes.wire import FakeAnswer, FakeTransport
@@ -20,12 +21,12 @@ def error(status: int, body: bytes, headers: RawHeaders = ()) -> UpstreamError:
 
 
 def test_the_vendors_request_id_has_a_name_of_its_own() -> None:
-    answer = FakeAnswer([], ((b"X-Request-Id", b"v1"), (b"Set-Cookie", b"c"), (b"a", b"b")))
-    assert OpenAIAdapter().headers(X, answer) == [
+    head = VendorHead(((b"X-Request-Id", b"v1"), (b"Set-Cookie", b"c"), (b"a", b"b")))
+    assert OpenAIAdapter().headers(X, head) == [
         (b"a", b"b"),
         (b"x-llm-proxy-upstream-request-id", b"v1"),
     ]
-    assert OpenAIAdapter().headers(X, FakeAnswer([], ())) == []
+    assert OpenAIAdapter().headers(X, VendorHead(())) == []
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 429, 500, 503, 529])
@@ -63,7 +64,7 @@ def test_refused_credentials_are_the_operators_business(body: bytes) -> None:
     [
         (400, "invalid_request_error"),
         (404, "invalid_request_error"),
-        (429, "invalid_request_error"),
+        (429, "rate_limit_error"),
         (500, "upstream_error"),
         (503, "upstream_error"),
     ],
@@ -86,7 +87,7 @@ def test_other_shapes_are_told_in_openais(status: int, type_: str, body: bytes, 
         "message": f"the vendor answered {status}: {words}",
         "type": type_,
         "param": None,
-        "code": "upstream_error",
+        "code": "rate_limit_exceeded" if status == 429 else "upstream_error",
     }
 
 

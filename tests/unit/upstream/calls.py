@@ -37,7 +37,7 @@ async def turns(count: int = 5) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     """Return when the condition holds; the test's own timeout is the limit."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is watched knows nothing of tests.
+        while not condition():
             await asyncio.sleep(0.001)
 
 

@@ -94,7 +94,7 @@ async def test_cancelled_when_the_answer_is_here_but_not_yet_taken(connect: Conn
         await fetch(transport)
         task = start(transport.send(post(), SOON))
         await asyncio.sleep(0)
-        while transport.stats().idle == 0:  # noqa: ASYNC110 - the very turn matters.
+        while transport.stats().idle == 0:
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -112,7 +112,7 @@ async def test_cancelled_when_the_head_is_here_and_the_body_is_not(connect: Conn
         transport = connect(vendor.origin)
         task = start(transport.send(post(), SOON))
         live = transport._pool.live
-        while not any(one._answer for one in live):  # noqa: ASYNC110 - the very turn matters.
+        while not any(one._answer for one in live):
             await asyncio.sleep(0)
         assert not task.done()
         task.cancel()

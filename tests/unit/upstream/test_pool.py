@@ -92,7 +92,7 @@ async def test_a_cancelled_waiter_leaks_nothing(connect: Connect, granted: bool)
             pump = start(held.pump(lambda data: None))
             await turns()
             go.set()
-            while len(transport._pool._waiters) == 2:  # noqa: ASYNC110 - the very turn matters.
+            while len(transport._pool._waiters) == 2:
                 await asyncio.sleep(0)
             first.cancel()
             await pump
