@@ -10,7 +10,7 @@ WORKDIR /src
 RUN python -m venv /srv/llm-proxy
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proxy ./proxy
-RUN /srv/llm-proxy/bin/pip install -c constraints.txt . \
+RUN /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded]' \
  && /srv/llm-proxy/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim
@@ -26,12 +26,16 @@ COPY --from=build /srv/llm-proxy /srv/llm-proxy
 RUN mkdir /etc/llm-proxy && printf '%s\n' \
       '# Served when nothing is mounted at /etc/llm-proxy: the demo, no vendor, key "sk-demo".' \
       'listen: "${LLM_PROXY_LISTEN:-0.0.0.0:8080}"' \
+      'data_dir: /var/lib/llm-proxy' \
       'keys: [{name: demo, key: sk-demo}]' \
       'providers: {demo: {kind: demo}}' \
       'models: {"chat-small": {targets: [{provider: demo, model: demo-1}]}}' \
       > /etc/llm-proxy/config.yaml \
  && /srv/llm-proxy/bin/llm-proxy check /etc/llm-proxy/config.yaml
 ENV PATH=/srv/llm-proxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Usage records and the private database; a volume keeps them from one container to the next.
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/llm-proxy
+VOLUME /var/lib/llm-proxy
 USER 10001:10001
 WORKDIR /etc/llm-proxy
 EXPOSE 8080

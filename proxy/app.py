@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 
+from proxy.base.clock import wall
 from proxy.base.errors import OperatorError
+from proxy.base.tasks import Tasks
+from proxy.build.accounting import ledger, open_spool, price_table, pulse_folder
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
 from proxy.server.handler import Handler
 from proxy.server.listener import HttpServer
+from proxy.usage.pulse import Pulse, beat
+from proxy.usage.spool import Spool
 
 log = logging.getLogger("llm-proxy.app")
 
@@ -18,25 +24,33 @@ log = logging.getLogger("llm-proxy.app")
 class App:
     """Serves one runtime at a time; a reload builds the next whole and swaps one reference."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str = "worker-0") -> None:
+        self._worker = worker
         self._built: Built | None = None
+        self._spool: Spool | None = None
         self._handler: Handler | None = None
         self._server: HttpServer | None = None
+        self._tasks = Tasks()
 
     async def start(self, snapshot: Snapshot, listener: socket.socket) -> None:
         """Serve on a listening socket. Raises OperatorError for files that cannot be used."""
-        self._built = await _build(snapshot, None)
+        settings = snapshot.settings
+        self._spool = spool = open_spool(settings, self._worker)
+        await asyncio.to_thread(spool.open)
+        self._built = await self._build(snapshot, spool, None)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler)
-        await self._server.start(listener, _tls(snapshot.settings.tls))
+        await self._server.start(listener, _tls(settings.tls))
+        _ = self._tasks.spawn(spool.run(), name="spool")
+        _ = self._tasks.spawn(beat(pulse_folder(settings), self._worker, self._pulse), name="pulse")
 
     async def apply(self, snapshot: Snapshot) -> None:
         """Serve new requests by another configuration; those in flight keep theirs.
 
         Raises OperatorError, and then everything goes on as it was."""
-        assert self._handler is not None  # Started.
+        assert self._handler is not None and self._spool is not None  # Started.
         old = self._built
-        new = await _build(snapshot, old)
+        new = await self._build(snapshot, self._spool, old)
         self._built = new
         self._handler.runtime = new.runtime
         if old is not None:
@@ -46,15 +60,36 @@ class App:
         """Stop accepting, finish what is in flight for at most `grace` seconds, close."""
         if self._server is not None:
             await self._server.stop(grace)
+        await self._tasks.cancel()
         if self._built is not None:
             self._built.close()
+        if self._spool is not None:
+            await asyncio.to_thread(self._spool.close)
 
+    async def _build(self, snapshot: Snapshot, spool: Spool, old: Built | None) -> Built:
+        def work() -> Built:
+            settings = snapshot.settings
+            accounts = ledger(settings, price_table(settings), spool, self._worker)
+            return build(snapshot, accounts, old)
 
-async def _build(snapshot: Snapshot, old: Built | None) -> Built:
-    try:  # In a thread: reading certificate files takes tens of milliseconds.
-        return await asyncio.to_thread(build, snapshot, old)
-    except (OSError, ValueError) as error:
-        raise OperatorError(f"the configuration cannot be used: {error}") from error
+        try:  # In a thread: certificates and prices are files, read in tens of milliseconds.
+            return await asyncio.to_thread(work)
+        except (OSError, ValueError) as error:
+            raise OperatorError(f"the configuration cannot be used: {error}") from error
+
+    def _pulse(self, lag: float) -> Pulse:
+        assert self._handler is not None and self._spool is not None  # Started.
+        return Pulse(
+            worker=self._worker,
+            pid=os.getpid(),
+            at=wall(),
+            config=self._handler.runtime.version,
+            in_flight=self._handler.in_flight,
+            loop_lag=lag,
+            spool_failing=self._spool.failing,
+            spool_lost=self._spool.lost,
+            spool_waiting=self._spool.waiting,
+        )
 
 
 def _tls(files: TlsFiles) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@
     │   ├── TooLarge                413 invalid_request_error
     │   └── UnsupportedMedia        415 invalid_request_error
     ├── OperatorError               the configuration is at fault    503
+    ├── Unrecordable                no usage record can be written   503
     ├── InternalError               our own bug                      500
     └── UpstreamError               the vendor, or the way to it     502
         ├── Unreachable             no connection; nothing was sent
@@ -123,6 +124,14 @@ class OperatorError(ProxyError):
     status = 503
     default_code = "no_healthy_target"
     kind = "operator"
+
+
+class Unrecordable(ProxyError):
+    """The spool cannot be written, and the operator wants no request that leaves no record."""
+
+    status = 503
+    default_code = "usage_unrecordable"
+    kind = "unrecordable"
 
 
 class InternalError(ProxyError):

@@ -3,6 +3,7 @@
 from proxy.core.order import ONCE_PER_REQUEST
 from proxy.core.runtime import Middleware
 from proxy.middleware.access import access
+from proxy.middleware.account import account
 from proxy.middleware.auth import auth
 from proxy.middleware.body import body
 from proxy.middleware.catalogue import catalogue
@@ -12,6 +13,7 @@ from proxy.middleware.trace import trace
 
 BUILT: dict[str, Middleware] = {
     "trace": trace,
+    "account": account,
     "auth": auth,
     "catalogue": catalogue,
     "body": body,

@@ -12,6 +12,7 @@ from proxy.build.providers import Line, line, provider
 from proxy.config.settings import CallerKey, Settings
 from proxy.config.snapshot import Snapshot
 from proxy.core.caller import Caller, ModelPatterns
+from proxy.core.ledger import Ledger
 from proxy.core.runtime import Runtime
 from proxy.core.target import Provider, Target
 from proxy.routing.catalogue import Models
@@ -37,7 +38,7 @@ class Built:
             each.transport.close()
 
 
-def build(snapshot: Snapshot, old: Built | None = None) -> Built:
+def build(snapshot: Snapshot, ledger: Ledger, old: Built | None = None) -> Built:
     """Build a runtime, taking over from `old` the transports that need not change.
 
     Raises OSError or ssl.SSLError for files that cannot be used."""
@@ -60,7 +61,9 @@ def build(snapshot: Snapshot, old: Built | None = None) -> Built:
         callers=_callers(settings),
         passthrough=own[passthrough.provider] if passthrough is not None else None,
         providers=own,
+        ledger=ledger,
         max_body=settings.max_body,
+        spans=settings.telemetry.otlp.endpoint is not None,
         head_lines=b"x-llm-proxy-config: %b\r\n" % snapshot.version.encode("ascii"),
     )
     return Built(runtime, lines)
@@ -86,4 +89,12 @@ def _callers(settings: Settings) -> dict[bytes, Caller] | None:
 
 def _caller(key: CallerKey) -> Caller:
     expires = key.expires.timestamp() if key.expires is not None else None
-    return Caller(key.name, ModelPatterns.of(tuple(key.models)), expires)
+    return Caller(
+        key.name,
+        ModelPatterns.of(tuple(key.models)),
+        expires,
+        team=key.team,
+        user=key.user,
+        project=key.project,
+        tags=tuple(key.tags),
+    )

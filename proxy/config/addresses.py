@@ -6,16 +6,25 @@ The same contract as `values.py`: parsers take their own result too, refusals sh
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, StrictStr
+from pydantic import (
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    SerializationInfo,
+    StrictStr,
+)
 
 from proxy.base.secret import Secret
 from proxy.config.values import shown
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_STORE_HOST = re.compile(r"(\[[^\[\]]*\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
+_STORE_SCHEMES = ("postgresql", "postgres")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 
 
@@ -29,6 +38,10 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+API = Address("127.0.0.1", 8080)
+ADMIN = Address("127.0.0.1", 8081)
 
 
 def address(value: object) -> Address:
@@ -51,10 +64,22 @@ def base_url(value: object) -> str:
     """An http(s) URL without credentials, query or fragment; no slash at its end."""
     if value == "":
         return ""  # Of a kind that calls nobody.
+    return _plain_url(value, "`api_keys` or `headers`")
+
+
+def collector_url(value: object) -> str:
+    """An OTLP collector's base URL; the paths of the signals are added to it."""
+    url = _plain_url(value, "`headers`")
+    if url.endswith(("/v1/traces", "/v1/metrics", "/v1/logs")):
+        raise ValueError("must be the base URL; /v1/traces and /v1/metrics are added to it")
+    return url
+
+
+def _plain_url(value: object, instead: str) -> str:
     text = value if isinstance(value, str) else ""
     parts = _split(text, ("http", "https"))
     if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user or password; use `api_keys` or `headers`")
+        raise ValueError(f"must not hold a user or password; use {instead}")
     if "?" in text or "#" in text:
         raise ValueError("must not have a query or fragment")
     return text.rstrip("/")
@@ -69,6 +94,51 @@ def proxy_url(value: object) -> Secret:
     if parts.path not in ("", "/") or "?" in text or "#" in text:
         raise ValueError("must be a URL such as http://proxy:3128, without a path")
     return Secret(text.rstrip("/"))
+
+
+def store(value: object) -> Secret | Literal["embedded"]:
+    """`embedded`, or the URL of a PostgreSQL database as libpq reads it."""
+    if value == "embedded":
+        return "embedded"
+    text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
+    scheme, found, _ = text.partition("://")
+    if not found:
+        raise ValueError("must be embedded, or a URL such as postgresql://user:password@host/name")
+    if scheme not in _STORE_SCHEMES:
+        raise ValueError("must be embedded, or begin with postgresql:// or postgres://")
+    if not _URL.fullmatch(text) or "#" in text or _BAD_ESCAPE.search(text):
+        raise ValueError("must be a URL in visible ASCII; in a password write %XX for the rest")
+    if not _store_parts(text):
+        raise ValueError(
+            "must be a URL with a valid host and port; "
+            "in a password write `@`, `/`, `?`, `[` and `]` as %XX"
+        )
+    return Secret(text)
+
+
+def _store_parts(text: str) -> bool:
+    """Whether a database URL can be taken apart and names where the database is."""
+    try:
+        parts = urlsplit(text)
+        query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        return False
+    where = parts.netloc.rpartition("@")[2]
+    if not where:
+        return bool(query.get("host"))
+    return all(map(_is_store_host, where.split(",")))
+
+
+def _is_store_host(text: str) -> bool:
+    match = _STORE_HOST.fullmatch(text)
+    if match is None:
+        return False
+    host, port = match.groups()
+    return (host[0] != "[" or _is_ipv6(host[1:-1])) and 0 < int(port or 5432) <= 65535
+
+
+def shown_store(value: Secret | Literal["embedded"], info: SerializationInfo[Any]) -> str:
+    return shown(value, info) if isinstance(value, Secret) else value
 
 
 def hosts(value: object) -> object:
@@ -103,6 +173,8 @@ def _is_ipv6(text: str) -> bool:
 
 
 Listen = Annotated[Address, PlainValidator(address), PlainSerializer(str)]
+CollectorUrl = Annotated[StrictStr, BeforeValidator(collector_url)]
+Store = Annotated[Secret | Literal["embedded"], PlainValidator(store), PlainSerializer(shown_store)]
 BaseUrl = Annotated[StrictStr, BeforeValidator(base_url)]
 ProxyUrl = Annotated[Secret, PlainValidator(proxy_url), PlainSerializer(shown)]
 Hosts = Annotated[tuple[StrictStr, ...], BeforeValidator(hosts)]

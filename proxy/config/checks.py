@@ -7,21 +7,43 @@ over what another part already refuses.
 import re
 from collections.abc import Iterable, Iterator
 
+from proxy.config.addresses import ADMIN, API, Address, address
 from proxy.config.near import nearest
 from proxy.config.problems import Place, Problem
 from proxy.config.tree import Items, Node, Scalar, Section
 
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 def check(root: Section) -> Iterator[Problem]:
     """Every disagreement, in no order."""
+    yield from _listen(root)
     yield from _tls(root)
     yield from _providers(root)
     yield from _models(root)
     yield from _passthrough(root)
     yield from _keys(root)
     yield from _auth(root)
+    yield from _otlp(root)
+
+
+def _listen(root: Section) -> Iterator[Problem]:
+    own, other = root.scalar("listen"), root.section("admin").scalar("listen")
+    api, admin = _address(own, API), _address(other, ADMIN)
+    if api is None or admin is None or not api.port or api.port != admin.port:
+        return
+    if api.host == admin.host or {api.host, admin.host} & _EVERYWHERE:
+        place = other.place if other else own.place if own else root.place
+        yield place.problem("`listen` and `admin.listen` must not be on the same port")
+
+
+def _address(scalar: Scalar | None, default: Address) -> Address | None:
+    """What is written or the default; None when that is refused elsewhere."""
+    try:
+        return address(scalar.value) if scalar else default
+    except ValueError:
+        return None
 
 
 def _tls(root: Section) -> Iterator[Problem]:
@@ -90,6 +112,11 @@ def _keys(root: Section) -> Iterator[Problem]:
         ("key", "this key is the same as that at {}"),
     ):
         yield from _twice(filter(None, (caller.scalar(field) for caller in callers)), message)
+    admin = root.section("admin").scalar("key")
+    for caller in callers:
+        key = caller.scalar("key")
+        if key and admin and key.text and key.text == admin.text:
+            yield admin.place.problem(f"this key is the same as that of a caller at {key.place}")
 
 
 def _twice(scalars: Iterable[Scalar], message: str) -> Iterator[Problem]:
@@ -111,6 +138,16 @@ def _auth(root: Section) -> Iterator[Problem]:
         "`auth` is `required` (the default) and there are no `keys`, so nobody could call; "
         "add an entry to `keys`, or write `auth: none`"
     )
+
+
+def _otlp(root: Section) -> Iterator[Problem]:
+    otlp = root.section("telemetry").section("otlp")
+    protocol, endpoint = otlp.scalar("protocol"), otlp.scalar("endpoint")
+    if protocol is None or endpoint is None or protocol.value != "grpc":
+        return
+    rest = endpoint.text.partition("://")[2]
+    if rest.rstrip("/").count("/"):
+        yield endpoint.place.problem("with protocol grpc this must be a host and port, no path")
 
 
 def _says_something(node: Node) -> bool:

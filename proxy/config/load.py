@@ -20,6 +20,7 @@ from proxy.config.keys import known_only
 from proxy.config.overlay import choose, process_environment, proxies_from
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.refusals import refusals
+from proxy.config.scalars import Blank
 from proxy.config.schema import keys_of
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
@@ -48,6 +49,7 @@ def load(
     problems += check(tree)
     data = plain_data(tree)
     origins = _put_proxies(data, env)
+    _put_data_dir(data, path)
     settings = None
     try:
         settings = Settings.model_validate(data)
@@ -67,6 +69,12 @@ def _put_proxies(data: dict[str, Any], env: Mapping[str, str]) -> dict[Loc, str]
     found = {k: v for k, v in proxies_from(env).items() if k not in written}
     data["proxies"] = {**written, **{key: value for key, (_, value) in found.items()}}
     return {("proxies", key): variable for key, (variable, _) in found.items()}
+
+
+def _put_data_dir(data: dict[str, Any], path: Path) -> None:
+    """Where nothing says where data is kept, it is beside the file that was asked for."""
+    if data.get("data_dir") is None or isinstance(data["data_dir"], Blank):
+        data["data_dir"] = str(path.parent.absolute() / Settings.model_fields["data_dir"].default)
 
 
 def _in_order(problems: Iterable[Problem], files: Iterable[Path]) -> list[Problem]:

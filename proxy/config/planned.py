@@ -7,13 +7,10 @@ so that nobody believes in a limit that is not kept. `*` stands for any one name
 NOT_BUILT = "part of the configuration language but not built in this version"
 
 PLANNED = {
-    "data_dir": "where the spool and the database live",
     "max_queue": "waiting for a concurrency slot",
     "compat": "headers for other gateways' clients",
-    "store": "the database",
     "redis": "shared limits, budgets and cache",
     "store_failure": "what happens when a store is away",
-    "admin": "the admin API and UI",
     "rules": "routing rules",
     "teams": "teams",
     "projects": "projects",
@@ -38,7 +35,6 @@ PLANNED = {
     "models.*.hedge": "hedged requests",
     "models.*.breaker": "circuit breakers",
     "models.*.parameters": "defaults and limits of parameters",
-    "models.*.price": "prices",
     "models.*.capabilities": "capabilities of a model",
     "models.*.context_window": "context windows",
     "models.*.limits": "limits of a model",
@@ -47,17 +43,10 @@ PLANNED = {
     "models.*.tags": "tags of a model",
     "models.*.targets.*.tier": "tiers of targets",
     "models.*.targets.*.quality": "quality of a target",
-    "keys.*.team": "teams",
-    "keys.*.project": "projects",
-    "keys.*.user": "users",
     "keys.*.tier": "tiers of users",
     "keys.*.clearance": "clearances",
     "keys.*.limits": "limits of a key",
     "keys.*.budgets": "budgets of a key",
-    "telemetry.content": "keeping prompts and answers",
-    "telemetry.retention": "retention",
-    "telemetry.otlp": "OpenTelemetry export",
-    "telemetry.metrics": "Prometheus metrics",
 }
 
 PLANNED_KINDS = (

@@ -1,27 +1,21 @@
 """Settings of providers: whom we call, with which keys, deadlines and pool."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from proxy.config.addresses import BaseUrl
+from proxy.config.fields import Fields, said
 from proxy.config.near import nearest
 from proxy.config.planned import NOT_BUILT, PLANNED_KINDS
 from proxy.config.scalars import Blank
 from proxy.config.section import SettingsSection
-from proxy.config.values import Count, Duration, FieldValue, Key, PositiveDuration
+from proxy.config.values import Count, Duration, Key, PositiveDuration
 
 KINDS = ("openai", "demo")
 BASE_URLS = {"openai": "https://api.openai.com/v1"}
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-_TRANSPORTS = frozenset({
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection",
-    "te", "trailer", "upgrade",  # codespell:ignore te
-})  # fmt: skip
 
 
 def _kind(value: object) -> object:
@@ -35,23 +29,6 @@ def _kind(value: object) -> object:
         hint = f"; did you mean `{near}`?" if near else ""
         raise ValueError(f"must be {' or '.join(KINDS)}{hint}")
     return value
-
-
-def _field_name(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError("is no header field name (RFC 9110)")
-    if name.lower() in _TRANSPORTS:
-        raise ValueError("cannot be set: the connection sets it")
-    return name
-
-
-def _once(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    if len({name.lower() for name in fields}) < len(fields):
-        raise ValueError("names a field twice; upper and lower case are the same")
-    return fields
-
-
-FieldName = Annotated[str, AfterValidator(_field_name)]
 
 
 class ProviderTimeouts(SettingsSection):
@@ -92,9 +69,7 @@ class Provider(SettingsSection):
     """Where its API begins; the default depends on the kind."""
     api_keys: tuple[Key, ...] = ()
     """Its keys; empty entries are dropped. None given: no credentials are sent."""
-    headers: Annotated[Mapping[FieldName, FieldValue], AfterValidator(_once)] = Field(
-        default_factory=dict
-    )
+    headers: Fields = Field(default_factory=dict)
     """Header fields sent with every request."""
     timeouts: ProviderTimeouts = ProviderTimeouts()
     pool: ProviderPool = ProviderPool()
@@ -117,8 +92,7 @@ class Provider(SettingsSection):
         if isinstance(keys := data.get("api_keys"), list | tuple):
             derived["api_keys"] = [key for key in keys if not _empty(key)]
         if isinstance(headers := data.get("headers"), Mapping):
-            written = (item for item in headers.items() if not isinstance(item[1], Blank | None))
-            derived["headers"] = dict(written)
+            derived["headers"] = said(headers)
         if data.get("enabled") is False:
             derived["off_reason"] = "enabled is false"
         return derived

@@ -33,6 +33,18 @@ class Blank(str):
         return blank
 
 
+class Number(float):
+    """A number and how it was `written`: a binary float does not keep all of its decimals."""
+
+    __slots__ = ("written",)
+    written: str
+
+    def __new__(cls, text: str) -> "Number":
+        number = super().__new__(cls, text)
+        number.written = text
+        return number
+
+
 def plain_value(text: str) -> Value:
     """The value of a plain scalar. Numbers of absurd length stay text."""
     if text in _NULL:
@@ -50,7 +62,7 @@ def _number(text: str) -> Value:
     if _BASED.fullmatch(text):
         return int(text, 0)
     if _FLOAT.fullmatch(text):
-        return number if isfinite(number := float(text)) else text
+        return number if isfinite(number := Number(text)) else text
     if _INFINITE.fullmatch(text):
         return float(text.replace(".", ""))
     return float("nan") if text in _NAN else text

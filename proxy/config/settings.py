@@ -12,12 +12,27 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from proxy.config.addresses import Address, Hosts, Listen, ProxyUrl
+from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
+from proxy.config.addresses import API, Hosts, Listen, ProxyUrl, Store
 from proxy.config.near import nearest
 from proxy.config.planned import NOT_BUILT, PLANNED_STRATEGIES
 from proxy.config.providers import Provider
 from proxy.config.section import SettingsSection
-from proxy.config.values import Duration, Key, Moment, Name, Pattern, Processes, Share, Size, some
+from proxy.config.values import (
+    Duration,
+    Folder,
+    Key,
+    Label,
+    Labels,
+    Moment,
+    Name,
+    Pattern,
+    Processes,
+    Retention,
+    Share,
+    Size,
+    some,
+)
 
 
 def _strategy(value: object) -> object:
@@ -48,6 +63,8 @@ class Target(SettingsSection):
     """The name the provider knows; `*` becomes what the `*` of the model's name stood for."""
     weight: Share = 1.0
     """Its share of the requests; 0: only when the others cannot be reached."""
+    price: Price | None = None
+    """What it costs; None: what the model says, or the price table."""
 
 
 class Model(SettingsSection):
@@ -57,6 +74,8 @@ class Model(SettingsSection):
     """At least one; the next is tried when one cannot be reached."""
     strategy: Annotated[Literal["weighted"], BeforeValidator(_strategy)] = "weighted"
     """How the order of the targets is drawn for each request."""
+    price: Price | None = None
+    """What each target without a price of its own costs; None: what the price table says."""
 
 
 class Passthrough(SettingsSection):
@@ -77,6 +96,11 @@ class CallerKey(SettingsSection):
     """The models it may use; one `*` in each stands for anything."""
     expires: Moment | None = None
     """From this moment on it is refused."""
+    team: Label | None = None
+    """Whose usage it is, in records and reports, as are the next three."""
+    user: Label | None = None
+    project: Label | None = None
+    tags: Labels = ()
 
 
 class Proxies(SettingsSection):
@@ -103,12 +127,18 @@ class Telemetry(SettingsSection):
     """What is told about the traffic."""
 
     log: Log = Log()
+    content: Literal["none", "metadata", "full"] = "metadata"
+    """What is kept of prompts and answers."""
+    retention: Retention = 7 * 86400.0
+    """How long single usage records are kept in the store."""
+    otlp: Otlp = Otlp()
+    metrics: Metrics = Metrics()
 
 
 class Settings(SettingsSection):
     """The whole configuration, resolved."""
 
-    listen: Listen = Address("127.0.0.1", 8080)
+    listen: Listen = API
     """Where the OpenAI-compatible API listens."""
     workers: Processes = 1
     """Worker processes; `auto` is one per core."""
@@ -119,6 +149,12 @@ class Settings(SettingsSection):
     """How long SIGTERM waits for requests in flight."""
     auth: Literal["required", "none"] = "required"
     """Whether callers need a key."""
+    data_dir: Folder = Path("data")
+    """Where the spool and the embedded database live. Loaded from a file it is absolute."""
+    store: Store = "embedded"
+    """The private PostgreSQL under `data_dir`, or the URL (a Secret) of another."""
+    spool: Spool = Spool()
+    admin: Admin = Admin()
     providers: Mapping[str, Provider] = Field(default_factory=dict)
     models: Mapping[str, Model] = Field(default_factory=dict)
     passthrough: Passthrough | None = None

@@ -7,6 +7,7 @@ A refusal continues the sentence "`key` …" and never shows the value, which ma
 import math
 import re
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -23,11 +24,17 @@ from proxy.base.secret import Secret
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST = 366 * 86400.0
+_DAY = 86400.0
+_LONGEST = 366 * _DAY
+_SHORTEST_INTERVAL = 0.01
+_SMALLEST_SEGMENT = 4096
+_RETENTION = (_DAY, 3660 * _DAY)
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|KiB|MiB|GiB)?", re.ASCII)
 _BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LARGEST = 1024**4
 _VISIBLE = re.compile(r"[!-~]+")
+_NO_PATH = re.compile("[\0\ud800-\udfff]")
+_LONGEST_LABEL = 128
 _HIDDEN = "***"
 
 
@@ -39,6 +46,21 @@ def _number(value: object) -> float | None:
 
 def seconds(value: object) -> float:
     """A duration; a plain number is seconds."""
+    parsed = _seconds(value)
+    if not 0 <= parsed <= _LONGEST:
+        raise ValueError("must be a duration from 0 to 366d")
+    return parsed
+
+
+def retention(value: object) -> float:
+    """How long what is kept by the day is kept."""
+    parsed = _seconds(value)
+    if not _RETENTION[0] <= parsed <= _RETENTION[1]:
+        raise ValueError("must be a duration from 1d to 3660d")
+    return parsed
+
+
+def _seconds(value: object) -> float:
     parsed = _number(value)
     if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         number, unit = match.groups()
@@ -46,14 +68,19 @@ def seconds(value: object) -> float:
         parsed = float(number) / 1000 if unit == "ms" else float(number) * _SECONDS[unit]
     if parsed is None:
         raise ValueError("must be a duration such as 250ms, 5s, 2m, 1h or 7d")
-    if not 0 <= parsed <= _LONGEST:
-        raise ValueError("must be a duration from 0 to 366d")
     return parsed
 
 
 def positive(value: float) -> float:
     if value <= 0:
         raise ValueError("must be more than 0")
+    return value
+
+
+def interval(value: float) -> float:
+    """How often something is done: never so often that it is all that is done."""
+    if value < _SHORTEST_INTERVAL:
+        raise ValueError("must be 10ms or more")
     return value
 
 
@@ -70,6 +97,19 @@ def size(value: object) -> int:
     if not 1 <= parsed <= _LARGEST:
         raise ValueError("must be a size from 1 byte to 1024GiB")
     return int(parsed)
+
+
+def segment(value: int) -> int:
+    if value < _SMALLEST_SEGMENT:
+        raise ValueError("must be 4KiB or more")
+    return value
+
+
+def fraction(value: object) -> float:
+    number = _number(value)
+    if number is None or not 0 <= number <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return number
 
 
 def share(value: object) -> float:
@@ -141,6 +181,12 @@ def some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not have the same entry twice")
+    return values
+
+
 def pattern(value: str) -> str:
     """A model's name, in which one `*` may stand for anything."""
     if not value or not value.isprintable() or value != value.strip():
@@ -156,17 +202,42 @@ def filled(value: str) -> str:
     return value
 
 
+def label(value: str) -> str:
+    """A name that usage is counted by."""
+    if not value or not value.isprintable() or value != value.strip():
+        raise ValueError("must be a name: printable, not empty, no space around it")
+    if len(value) > _LONGEST_LABEL:
+        raise ValueError(f"must have {_LONGEST_LABEL} characters at most")
+    return value
+
+
+def folder(value: object) -> object:
+    """The name of a folder that need not exist."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or _NO_PATH.search(value):
+        raise ValueError("must be the name of a folder")
+    return Path(value)
+
+
 def shown(value: Secret, info: SerializationInfo[Any]) -> str:
     return value.reveal() if (info.context or {}).get("reveal") else _HIDDEN
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 PositiveDuration = Annotated[float, BeforeValidator(seconds), AfterValidator(positive)]
+Interval = Annotated[float, BeforeValidator(seconds), AfterValidator(interval)]
+Retention = Annotated[float, BeforeValidator(retention)]
 Size = Annotated[int, BeforeValidator(size)]
+SegmentSize = Annotated[int, BeforeValidator(size), AfterValidator(segment)]
+Fraction = Annotated[float, BeforeValidator(fraction)]
 Share = Annotated[float, BeforeValidator(share)]
 Processes = Annotated[int | str, PlainValidator(processes)]
 Count = Annotated[StrictInt, AfterValidator(positive)]
 Name = Annotated[StrictStr, AfterValidator(filled)]
+Label = Annotated[StrictStr, AfterValidator(label)]
+Labels = Annotated[tuple[Label, ...], AfterValidator(distinct)]
+Folder = Annotated[Path, BeforeValidator(folder)]
 Pattern = Annotated[StrictStr, AfterValidator(pattern)]
 Key = Annotated[Secret, PlainValidator(secret), PlainSerializer(shown)]
 FieldValue = Annotated[Secret, PlainValidator(field_value), PlainSerializer(shown)]

@@ -12,20 +12,33 @@ log = logging.getLogger("llm-proxy.attempt")
 class Attempt:
     """Times are monotonic seconds; 0.0 means it never came to that."""
 
-    __slots__ = ("error", "first_byte", "head", "model", "provider", "started", "status")
+    __slots__ = (
+        "ended",
+        "error",
+        "first_byte",
+        "head",
+        "model",
+        "provider",
+        "span",
+        "started",
+        "status",
+    )
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, span: str | None = None) -> None:
+        self.span = span
         self.provider = target.provider.name
         self.model = target.model
         self.started = monotonic()
         self.head = 0.0
         self.first_byte = 0.0
+        self.ended = 0.0
         self.status = 0
         self.error: str | None = None  # ProxyError.kind.
 
     def failed(self, request: str, error: UpstreamError) -> None:
         """Note why it failed: the log gets the whole story, the caller no host names."""
         self.error = error.kind
+        self.ended = monotonic()
         log.warning("%s: %s/%s: %s", request, self.provider, self.model, error.message)
         if error.public is not None:
             error.message = f"the provider `{self.provider}` {error.public}"

@@ -10,36 +10,46 @@ class ModelPatterns:
 
     exact: frozenset[str]
     around: tuple[tuple[str, str], ...]  # Text before and after the star.
+    everything: bool
 
     @classmethod
     def of(cls, patterns: tuple[str, ...]) -> "ModelPatterns":
         exact = frozenset(p for p in patterns if "*" not in p)
         starred = (p.partition("*") for p in patterns if "*" in p)
-        return cls(exact, tuple((before, after) for before, _, after in starred))
-
-    @property
-    def everything(self) -> bool:
-        return ("", "") in self.around
+        around = tuple((before, after) for before, _, after in starred)
+        return cls(exact, around, ("", "") in around)
 
     def __contains__(self, model: str) -> bool:
-        return model in self.exact or any(
-            len(model) >= len(before) + len(after)
-            and model.startswith(before)
-            and model.endswith(after)
-            for before, after in self.around
+        return (
+            self.everything
+            or model in self.exact
+            or any(
+                len(model) >= len(before) + len(after)
+                and model.startswith(before)
+                and model.endswith(after)
+                for before, after in self.around
+            )
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A virtual key. `expires` is in seconds since the epoch."""
+    """A virtual key. `expires` is in seconds since the epoch; the rest are labels for records."""
 
     name: str
     models: ModelPatterns
     expires: float | None = None
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 ANONYMOUS = Caller("anonymous", ModelPatterns.of(("*",)))
+"""Everybody, where no keys are asked for."""
+
+UNKNOWN = Caller("unknown", ModelPatterns.of(()))
+"""Whoever has not shown a key yet."""
 
 Callers = Mapping[bytes, Caller]
 """By SHA-256 of the key."""

@@ -11,6 +11,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer
 from proxy.core.reply import Reply
 from proxy.core.target import Adapter, Target
+from proxy.core.tracing import new_span
 from proxy.wire.headers import VendorHead
 
 _ERROR_BODY = 256 * 1024
@@ -20,7 +21,7 @@ async def dispatch(x: Exchange) -> Reply:
     """The first good answer of the plan's targets. Raises the last target's UpstreamError."""
     failure: UpstreamError | None = None
     for target in x.plan:
-        attempt = Attempt(target)
+        attempt = Attempt(target, new_span() if x.trace.span is not None else None)
         x.attempts.append(attempt)
         try:
             return await _try(x, target, attempt)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import ProxyError
-from proxy.core.caller import ANONYMOUS, Caller
+from proxy.core.caller import UNKNOWN, Caller
 from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
+from proxy.core.tracing import NOT_TRACED
 from proxy.wire.operations import Operation
 from proxy.wire.tail import Tail
 
@@ -98,9 +99,9 @@ class Exchange:
         self.arrived = self.received  # The body is here, or begins to pass.
         self.admitted = 0.0
         self.first_byte = 0.0
-        self.finished = False  # The caller got a whole answer.
-        self.caller: Caller = ANONYMOUS
-        self.trace: tuple[tuple[bytes, bytes], ...] = ()
+        self.finished = False  # The caller gets a whole answer.
+        self.caller: Caller = UNKNOWN
+        self.trace = NOT_TRACED
         self.body: Body | FormUpload | StreamUpload | None = None
         self.model: str | None = None  # The model asked for.
         self.stream = False
@@ -136,6 +137,12 @@ class Exchange:
         """The head is known: run what `on_reply` registered."""
         for fn in self._on_reply:
             fn(reply)
+
+    def complete(self) -> None:
+        """All is known: settle now, before the last byte leaves, so that no answer can be whole
+        without its record."""
+        self.finished = True
+        self.settle()
 
     def settle(self) -> None:
         """The end. Synchronous, so that no cancellation can skip it."""

@@ -21,8 +21,8 @@ from proxy.wire import errors
 from proxy.wire.coding import Inflate, is_gzip
 from proxy.wire.headers import without
 from proxy.wire.operations import StreamEnd
-from proxy.wire.sse import WholeEvents
-from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done
+from proxy.wire.sse import WholeEvents, missing_end
+from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done, says_end
 
 HOLD = 1024 * 1024
 
@@ -34,8 +34,8 @@ async def relay(x: Exchange, out: Out) -> None:
     try:
         x.announce(reply)
         if reply.answer is None:
+            x.complete()
             out.whole(reply.status, reply.headers, reply.body)
-            x.finished = True
         else:
             await _relay_answer(x, reply, reply.answer, out)
     except BaseException:
@@ -48,8 +48,8 @@ async def relay(x: Exchange, out: Out) -> None:
 async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
     if x.incoming.method == "HEAD":
         await answer.pump(_drop)  # Not `read`: a coding is named and no body has it.
+        x.complete()
         out.whole(reply.status, reply.headers, b"", reply.head.length)
-        x.finished = True
         return
     inflate = _inflate(x, reply)
     if not (x.filters or x.watchers or reply.head.is_events or inflate):
@@ -57,14 +57,13 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
         if body is not None:
             _refuse_unfinished(x, reply, body)
             x.tail.feed(body)
+            x.complete()
             out.whole(reply.status, reply.headers, body)
-            x.finished = True
             return
     stream = _Stream(x, reply, answer, out, inflate)
     try:
         await _pump(answer, stream)
         stream.finish()
-        x.finished = True
     except UpstreamError as error:
         if x.attempts:
             x.attempts[-1].failed(x.id, error)
@@ -85,7 +84,7 @@ async def _pump(answer: Answer, stream: "_Stream") -> None:
 class _Stream:
     """What happens to each piece, and at the end."""
 
-    __slots__ = ("_answer", "_events", "_held", "_inflate", "_out", "_reply", "_size", "_x")
+    __slots__ = ("_answer", "_end", "_events", "_held", "_inflate", "_out", "_reply", "_size", "_x")
 
     def __init__(
         self, x: Exchange, reply: Reply, answer: Answer, out: Out, inflate: Inflate | None
@@ -98,11 +97,13 @@ class _Stream:
         self._events: WholeEvents | None = None
         self._held: list[bytes] | None = None
         self._size = 0
+        self._end = StreamEnd.FRAMING
         if reply.head.is_events and (inflate or reply.head.coding is None):
             first = x.filters[0] if x.filters else None
             self._events = first if isinstance(first, WholeEvents) else WholeEvents()
             if first is not self._events:
                 x.filters.insert(0, self._events)
+            self._end = x.operation.stream_end
         if reply.head.is_json:
             self._held = []
         else:
@@ -117,51 +118,54 @@ class _Stream:
         for decoder in x.filters:
             data = decoder.feed(data)
         if data:
+            if says_end(data, self._end) or x.tail.total == self._reply.head.length:
+                x.complete()
             self._emit(data)
 
     @property
     def has_ended(self) -> bool:
         """Whether the stream itself has said that it is at its end."""
-        end = self._x.operation.stream_end if self._events is not None else StreamEnd.FRAMING
-        return end is not StreamEnd.FRAMING and is_whole(self._x.tail.last(), end)
+        return self._end is not StreamEnd.FRAMING and is_whole(self._x.tail.last(), self._end)
 
     def finish(self) -> None:
         """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
         x = self._x
-        end = x.operation.stream_end if self._events is not None else StreamEnd.FRAMING
         forgot_done = False
-        if not is_whole(last := x.tail.last(), end):
-            forgot_done = end is StreamEnd.DONE and lacks_only_done(last)
+        if not is_whole(last := x.tail.last(), self._end):
+            forgot_done = self._end is StreamEnd.DONE and lacks_only_done(last)
             if not forgot_done:
                 raise Cut("the vendor's stream ended before its last event")
-        self._drain_decoders()
-        if forgot_done:
-            self._emit(b"data: [DONE]\n\n")
-        if self._held is not None:
-            body = b"".join(self._held)
-            _refuse_unfinished(x, self._reply, body)
-            self._out.whole(self._reply.status, self._reply.headers, body)
-        else:
+        rest = self._rest()
+        if self._held is None:
+            x.complete()
+            if rest:
+                self._emit(rest)
+            if forgot_done:
+                self._emit(b"data: [DONE]\n\n")
             self._out.end()
+            return
+        body = b"".join(self._held) + rest
+        _refuse_unfinished(x, self._reply, body)
+        x.complete()
+        self._out.whole(self._reply.status, self._reply.headers, body)
 
     def fail(self, error: UpstreamError) -> None:
         """The answer broke off after its first byte: say so where that can be said."""
+        self._x.settle()
         if self._events is None or self._events.inside:
             self._out.cut()
             return
         self._out.write(errors.event(error))
         self._out.end()
 
-    def _drain_decoders(self) -> None:
-        """Let each decoder give what it holds, through those behind it."""
+    def _rest(self) -> bytes:
+        """What the decoders still hold, each through those behind it."""
         rest = b"" if self._inflate is None else self._inflate.finish()
         for decoder in self._x.filters:
             rest = (decoder.feed(rest) if rest else b"") + decoder.finish()
-        if rest:
-            if self._events is not None and not rest.endswith((b"\n\n", b"\r\n\r\n")):
-                # An event without its blank line would be dropped by readers.
-                rest = rest.rstrip(b"\r\n") + b"\n\n"
-            self._emit(rest)
+        if rest and self._events is not None:
+            rest += missing_end(rest)  # An event without its blank line is dropped by readers.
+        return rest
 
     def _emit(self, data: bytes) -> None:
         held = self._held

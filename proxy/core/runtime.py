@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.core.caller import Callers
+from proxy.core.ledger import Ledger
 from proxy.core.target import Catalogue, Target
 
 if TYPE_CHECKING:
@@ -28,5 +29,7 @@ class Runtime:
     callers: Callers | None  # None: auth is off and everybody is anonymous.
     passthrough: Target | None
     providers: dict[str, Target]  # By name: where `x-llm-proxy-provider` may send operations.
+    ledger: Ledger
     max_body: int
+    spans: bool = False  # Whether this proxy takes part in traces.
     head_lines: bytes = b""  # Header lines, rendered, that every answer carries.

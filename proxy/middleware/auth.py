@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from proxy.base.clock import wall
 from proxy.base.errors import NotAuthenticated
 from proxy.base.secret import fingerprint
+from proxy.core.caller import ANONYMOUS
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
@@ -18,6 +19,7 @@ async def auth(x: Exchange) -> Reply | None:
     """Find the caller. Raises NotAuthenticated."""
     callers = x.runtime.callers
     if callers is None:
+        x.caller = ANONYMOUS
         return None
     key = _key(x.incoming.headers)
     if key is None:

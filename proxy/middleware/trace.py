@@ -1,4 +1,4 @@
-"""W3C trace context (https://www.w3.org/TR/trace-context/): accepted and passed on.
+"""W3C trace context: accepted, taken part in where spans are exported, and passed on.
 
 An invalid `traceparent` is dropped with its `tracestate`, as the standard asks.
 """
@@ -7,20 +7,32 @@ import re
 
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
+from proxy.core.tracing import Fields, Trace, new_span, new_trace
 
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x20-\x7e]*)?"
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+    r"(?:-[\x20-\x7e]*)?"
 )
 
 
 async def trace(x: Exchange) -> Reply | None:
-    """Remember the caller's trace context for the vendor."""
+    """Fill in `x.trace`."""
     parent = x.incoming.headers.get("traceparent")
-    if parent is None or _TRACEPARENT.fullmatch(parent) is None:
+    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
+    spans = x.runtime.spans
+    if parent is None or found is None:
+        if spans:
+            x.trace = Trace(new_trace(), span=new_span())
         return None
-    context = [(b"traceparent", parent.encode("ascii"))]
+    span = new_span() if spans else None
+    trace_id, caller, flags = found.groups()
+    x.trace = Trace(trace_id, caller, span, flags, _given(x, parent))
+    return None
+
+
+def _given(x: Exchange, parent: str) -> Fields:
+    fields = [(b"traceparent", parent.encode("ascii"))]
     state = x.incoming.headers.get("tracestate")
     if state is not None and state.isascii():
-        context.append((b"tracestate", state.encode("ascii")))
-    x.trace = tuple(context)
-    return None
+        fields.append((b"tracestate", state.encode("ascii")))
+    return tuple(fields)

@@ -7,10 +7,12 @@ request: traffic goes on while this process is dead.
 
 import argparse
 import asyncio
+import hashlib
 import logging
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.base.tasks import Tasks
 from proxy.config.load import load
@@ -21,6 +23,10 @@ from proxy.config.watch import changes
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
+from proxy.processes.release import release
+
+if TYPE_CHECKING:
+    from proxy.control_plane import ControlPlane
 
 log = logging.getLogger("llm-proxy.control")
 
@@ -40,6 +46,10 @@ class Control:
         self._loading = asyncio.Lock()
         self._tasks = Tasks()
         self._watching: asyncio.Task[None] | None = None
+        self._layout: Layout | None = None
+        self._plane: ControlPlane | None = None
+        self._applying = asyncio.Lock()
+        self._imported = asyncio.Event()
 
     async def run(self) -> None:
         """Report now and on every change, until told to end or the supervisor is gone."""
@@ -48,6 +58,8 @@ class Control:
             await self._obey()
         finally:
             await self._tasks.cancel()
+            if self._plane is not None:
+                await self._plane.stop()
             await self._channel.close()
 
     async def _obey(self) -> None:
@@ -82,6 +94,19 @@ class Control:
         layout = layout_of(snapshot.settings)
         logs.set_up(self._name, level=layout.log_level, style=layout.log_format)
         self._channel.send(Loaded(snapshot.version, layout, snapshot.dump()))
+        if self._layout is None:
+            self._layout = layout
+        elif layout.fixed_since(self._layout):
+            return  # The supervisor says that this needs a restart; until then the old one holds.
+        _ = self._tasks.spawn(self._apply(snapshot), name="control plane")
+
+    async def _apply(self, snapshot: Snapshot) -> None:
+        async with self._applying:
+            # Imported late: workers wait for the first snapshot, and these libraries are large.
+            if self._plane is None:
+                self._plane = await asyncio.to_thread(_make_plane)
+                self._imported.set()
+            await self._plane.apply(snapshot)
 
     def _watch(self, files: Sequence[Path]) -> None:
         if self._watching is not None and not self._watching.done():
@@ -100,8 +125,17 @@ class Control:
 
     async def _look_again(self) -> None:
         # The watch counts from where it begins: a change between our load and that would be lost.
+        # While the control plane is imported, nothing else gets far.
+        if self._layout is not None:
+            await self._imported.wait()
         await asyncio.sleep(_SECOND_LOOK)
         await self._report(asked=False)
+
+
+def _make_plane() -> "ControlPlane":
+    from proxy.control_plane import ControlPlane  # noqa: PLC0415 - see `_apply`.
+
+    return ControlPlane(release())
 
 
 def layout_of(settings: Settings) -> Layout:
@@ -116,7 +150,14 @@ def layout_of(settings: Settings) -> Layout:
         drain=settings.drain,
         log_level=recorded.level,
         log_format=recorded.format,
+        accounting=_digest(settings),
     )
+
+
+def _digest(settings: Settings) -> str:
+    store = settings.store if isinstance(settings.store, str) else settings.store.reveal()
+    told = f"{store}\n{settings.data_dir}\n{settings.admin.listen}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 async def control(name: str, channel: int, path: Path, environment: str | None) -> None:

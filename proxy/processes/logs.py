@@ -11,7 +11,7 @@ import time
 from types import TracebackType
 
 from proxy.base import jsonio
-from proxy.processes.redact import redact
+from proxy.base.redact import redact
 
 OURS = "llm-proxy"
 """Every logger of ours is below this name."""

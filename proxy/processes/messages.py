@@ -28,6 +28,7 @@ class Layout:
     drain: float
     log_level: str
     log_format: str
+    accounting: str  # A digest of where records are kept and told: `store` may hold a password.
 
     def fixed_since(self, older: "Layout") -> list[str]:
         """The names of the settings that differ from `older` and cannot change while we run."""
@@ -38,6 +39,8 @@ class Layout:
             changed.append("tls")
         if self.workers != older.workers:
             changed.append("workers")
+        if self.accounting != older.accounting:
+            changed.append("store, data_dir or admin.listen")
         return changed
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic
+from proxy.base.redact import redact
 from proxy.processes import logs
 from proxy.processes.child import Child, describe_exit
 from proxy.processes.descriptors import raise_limit
@@ -32,7 +33,6 @@ from proxy.processes.messages import (
     Reload,
 )
 from proxy.processes.nursery import Nursery, Place
-from proxy.processes.redact import redact
 from proxy.processes.release import NAME, release
 from proxy.processes.rollout import Rollout
 

@@ -36,7 +36,7 @@ class Worker:
         self._name = name
         self._channel = channel
         self._listener = listener
-        self._app = App()
+        self._app = App(name)
         self._serving: str | None = None
         self._leave = asyncio.Event()
         self._grace = 0.0

@@ -38,7 +38,7 @@ class OpenAIAdapter:
         headers = to_vendor(x.incoming.raw_headers, replaced)
         if x.operation.has_model:
             headers.append(_IDENTITY)
-        headers += x.trace
+        headers += x.trace.fields(x.attempts[-1].span if x.attempts else None)
         headers += provider.headers
         if provider.credentials is not None and (field := next(provider.credentials)) is not None:
             headers.append(field)

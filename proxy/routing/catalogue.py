@@ -11,13 +11,16 @@ from proxy.core.target import Route, Target
 from proxy.routing.weighted import order
 
 _LONGEST_COMPARED = 100
+_MOST_KNOWN = 4096
 
 
 class Models:
     """The Catalogue of a configuration."""
 
     def __init__(self, models: Mapping[str, tuple[Target, ...]]) -> None:
-        self._exact = {name: targets for name, targets in models.items() if "*" not in name}
+        self._exact = tuple(name for name in models if "*" not in name)
+        # Exact names for good, names that a pattern took as long as there is room.
+        self._known = {name: Route(name, models[name]) for name in self._exact}
         starred = [(name, targets) for name, targets in models.items() if "*" in name]
         # The longer the literal text, the more specific the pattern; names break ties, because the
         # order in the file has no meaning.
@@ -28,9 +31,12 @@ class Models:
 
     def route(self, asked: str) -> Route | None:
         """The route of a model name, targets in order for this request, or None if unknown."""
-        targets = self._exact.get(asked)
-        if targets is not None:
-            return Route(asked, order(targets))
+        route = self._known.get(asked) or self._find(asked)
+        if route is None or len(route.targets) == 1:
+            return route
+        return Route(route.model, order(route.targets))
+
+    def _find(self, asked: str) -> Route | None:
         for name, before, after, starred in self._patterns:
             if (
                 asked.startswith(before)
@@ -38,12 +44,15 @@ class Models:
                 and len(asked) > len(before) + len(after)
             ):
                 star = asked[len(before) : len(asked) - len(after)]
-                return Route(name, order(tuple(_filled(target, star) for target in starred)))
+                route = Route(name, tuple(_filled(target, star) for target in starred))
+                if len(self._known) < _MOST_KNOWN:
+                    self._known[asked] = route
+                return route
         return None
 
     def names(self) -> tuple[str, ...]:
         """Every name that can be asked for literally (no patterns)."""
-        return tuple(self._exact)
+        return self._exact
 
     def near(self, asked: str) -> str | None:
         """The known name most like `asked`, if any is."""

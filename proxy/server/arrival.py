@@ -1,9 +1,9 @@
 """A request as it arrived: aiohttp's parsed head, and the body still on the wire.
 
-Implements the port `Incoming`, and the few names that aiohttp's protocol uses of a request.
+Implements the port `Incoming`.
 """
 
-from asyncio import CancelledError, Task
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,6 @@ from aiohttp.web import RequestPayloadError
 from proxy.base.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
-    from aiohttp.abc import AbstractStreamWriter
-
     from proxy.server.connection import Connection
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -27,7 +25,6 @@ class Arrival:
     """One request on one connection."""
 
     __slots__ = (
-        "_task",
         "connection",
         "head",
         "headers",
@@ -40,7 +37,6 @@ class Arrival:
         "payload",
         "query",
         "raw_headers",
-        "writer",
     )
 
     def __init__(
@@ -48,20 +44,17 @@ class Arrival:
         head: RawRequestMessage,
         payload: StreamReader,
         connection: "Connection",
-        writer: "AbstractStreamWriter",
-        task: "Task[None]",
     ) -> None:
         self.id = ""
         self.head = head
         self.payload = payload
         self.connection = connection
-        self.writer = writer
-        self._task = task
         self.method: str = head.method
         self.headers: Mapping[str, str] = head.headers
         self.raw_headers: tuple[tuple[bytes, bytes], ...] = head.raw_headers
         self.http_1_1 = head.version >= HttpVersion11
-        self.keep_alive = not head.should_close and not connection.draining
+        # What follows a request for an upgrade may be in another protocol, not spoken here.
+        self.keep_alive = not (head.should_close or head.upgrade or connection.draining)
         self.path, self.query = _target(head)
         length = head.headers.get(hdrs.CONTENT_LENGTH)
         if length is not None:
@@ -107,12 +100,8 @@ class Arrival:
             if expect.lower() == "100-continue" and transport is not None:
                 transport.write(_CONTINUE)
 
-    # What aiohttp's protocol calls on a request.
-
-    def _finish(self) -> None:
-        """The handler is done."""
-
     def _cancel(self, error: BaseException) -> None:
+        """Called by aiohttp's protocol when the caller is gone."""
         self.payload.set_exception(
             error if not isinstance(error, CancelledError) else ConnectionResetError()
         )

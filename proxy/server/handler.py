@@ -10,7 +10,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.life import serve
 from proxy.core.runtime import Runtime
 from proxy.server.arrival import Arrival
-from proxy.server.out import HttpOut, Written
+from proxy.server.out import HttpOut
 from proxy.wire import operations
 
 log = logging.getLogger("llm-proxy.server")
@@ -28,12 +28,14 @@ class Handler:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._ids = RequestIds()
+        self.in_flight = 0
 
-    async def __call__(self, arrival: Arrival) -> Written:
+    async def __call__(self, arrival: Arrival) -> None:
         runtime = self.runtime
         arrival.id = self._ids.new()
         own = b"x-request-id: %b\r\n%b" % (arrival.id.encode(), runtime.head_lines)
         out = HttpOut(arrival.connection, arrival, own)
+        self.in_flight += 1
         try:
             await self._serve(runtime, arrival, out)
         except ProxyError as error:
@@ -43,15 +45,28 @@ class Handler:
         except Exception:
             log.exception("%s failed", arrival.id)
             self._refuse(out, InternalError("something went wrong in the proxy; its log says what"))
-        return out.written
+        finally:
+            self.in_flight -= 1
 
     async def _serve(self, runtime: Runtime, arrival: Arrival, out: HttpOut) -> None:
+        found = operations.find(arrival.method, arrival.path)
+        if found is None or not found[0].has_model:
+            found = self._look_closer(runtime, arrival, out)
+            if found is None:
+                return
+        operation, path = found
+        await serve(Exchange(runtime, arrival, operation, path), out)
+
+    def _look_closer(
+        self, runtime: Runtime, arrival: Arrival, out: HttpOut
+    ) -> tuple[operations.Operation, str] | None:
+        """What is no operation with a path of its own: health, other paths, or nonsense."""
         if arrival.path in {"/healthz", "/readyz"}:
             self._health(runtime, arrival.path, out)
-            return
+            return None
         if _AMBIGUOUS.search(arrival.path) or not arrival.path.isascii():
             raise BadRequest("the path is ambiguous or not percent-encoded", code="bad_path")
-        if "upgrade" in arrival.headers and "websocket" in arrival.headers["upgrade"].lower():
+        if arrival.head.upgrade and arrival.headers.get("upgrade", "").lower() == "websocket":
             raise BadRequest(
                 "WebSocket (the realtime API) is not built in this version", code="not_supported"
             )
@@ -62,8 +77,7 @@ class Handler:
                 "OpenAI's API lives below /v1",
                 code="unknown_url",
             )
-        operation, path = found
-        await serve(Exchange(runtime, arrival, operation, path), out)
+        return found
 
     def _health(self, runtime: Runtime, path: str, out: HttpOut) -> None:
         if path == "/healthz":
@@ -71,6 +85,7 @@ class Handler:
         elif out.arrival.connection.draining:
             out.whole(503, _JSON, dumps({"status": "draining"}))
         else:
+            runtime.ledger.admit()  # Where no record can be written, nothing is served.
             out.whole(200, _JSON, dumps({"status": "ready", "config": runtime.version}))
 
     def _refuse(self, out: HttpOut, error: ProxyError) -> None:

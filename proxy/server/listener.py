@@ -8,7 +8,6 @@ from typing import Any, cast
 from aiohttp import web
 
 from proxy.base.clock import monotonic
-from proxy.server.arrival import Arrival
 from proxy.server.connection import Connection
 from proxy.server.handler import Handler
 
@@ -45,7 +44,6 @@ class HttpServer:
     def __init__(self, handler: Handler) -> None:
         self._manager = _Manager(
             cast("Any", handler),
-            request_factory=cast("Any", Arrival),
             handler_cancellation=True,
             **_OPTIONS,
         )

@@ -1,7 +1,6 @@
 """Answers written straight to the caller's transport: one write for the head and the first bytes.
 
-aiohttp's response classes are not used: they cost more than the rest of a request (ADR 0002). What
-its protocol wants back from a handler is `Written`, which says that all has been written.
+aiohttp's response classes are not used: they cost more than the rest of a request (ADR 0002).
 
 Framing (RFC 9112 §6): Content-Length when the length is known, else chunked, else (HTTP/1.0) the
 end of the connection. A body that breaks off never gets its end.
@@ -29,26 +28,6 @@ _JSON = (b"content-type", b"application/json")
 _NO_LINGER = struct.pack("ii", 1, 0)  # Closing then sends RST, whatever is unsent.
 
 
-class Written:
-    """What aiohttp's protocol takes for a response: nothing is left to do."""
-
-    __slots__ = ("_arrival",)
-
-    def __init__(self, arrival: "Arrival") -> None:
-        self._arrival = arrival
-
-    @property
-    def keep_alive(self) -> bool:
-        """Asked last of all: a drain may have begun while the answer went out."""
-        return self._arrival.keep_alive
-
-    async def prepare(self, _request: object) -> None:
-        """Nothing: the head was written."""
-
-    async def write_eof(self) -> None:
-        """Nothing: the body was written."""
-
-
 class HttpOut:
     """The `Out` of one request on an HTTP/1.1 connection."""
 
@@ -60,7 +39,6 @@ class HttpOut:
         "_until_close",
         "arrival",
         "started",
-        "written",
     )
 
     def __init__(self, connection: "Connection", arrival: "Arrival", own: bytes) -> None:
@@ -72,7 +50,6 @@ class HttpOut:
         self._until_close = False
         self.arrival = arrival
         self.started = False
-        self.written = Written(arrival)
 
     def whole(
         self, status: int, headers: RawHeaders, body: bytes, length: int | None = None

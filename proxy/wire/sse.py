@@ -82,6 +82,15 @@ _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
+def missing_end(data: bytes) -> bytes:
+    """What a last event lacks of its blank line."""
+    if data.endswith(ENDS):
+        return b""
+    if data.endswith(b"\r\n"):
+        return b"\r\n"
+    return b"\n" if data.endswith(b"\n") else b"\n\n"
+
+
 def end_of_events(data: bytes) -> int:
     """The offset behind the last whole event in `data`; 0 when there is none."""
     end = 0

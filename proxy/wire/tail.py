@@ -18,6 +18,9 @@ _CLOSED_BY = {b"{": b"}", b"[": b"]"}
 _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
 
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_TEXT = re.compile(
+    rb'"(?:content|text|delta|arguments|reasoning_content)"\s*:\s*"((?:[^"\\]|\\.)*)"'
+)
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*(null|")')
 _DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
 _RESPONSE_END = re.compile(
@@ -48,6 +51,13 @@ class Tail:
     def last(self) -> bytes:
         return b"".join(self._chunks)
 
+    def text_bytes(self) -> int:
+        """About how many bytes of all that passed were the answer's text, judged by the last ones:
+        for the estimate when a vendor's own count never came."""
+        tail = self.last()
+        text = sum(match.end(1) - match.start(1) for match in _TEXT.finditer(tail))
+        return text * self.total // len(tail) if tail else 0
+
     def usage(self) -> bytes | None:
         """The JSON text of the last `usage` object, or None."""
         tail = self.last()
@@ -55,6 +65,18 @@ class Tail:
         for last in _USAGE.finditer(tail):  # noqa: B007
             pass
         return None if last is None else _balanced(tail, last.end())
+
+
+def says_end(events: bytes, end: StreamEnd) -> bool:
+    """Whether these whole events include the one that ends a stream: what goes out with them makes
+    the answer whole."""
+    match end:
+        case StreamEnd.DONE:
+            return b"[DONE]" in events[-_EDGE:]
+        case StreamEnd.RESPONSE:
+            return _RESPONSE_END.search(events) is not None
+        case StreamEnd.FRAMING:
+            return False
 
 
 def is_whole(tail: bytes, end: StreamEnd) -> bool:

@@ -12,6 +12,7 @@ from proxy.providers.openai import OpenAIAdapter
 from proxy.routing.catalogue import Models
 from proxy.wire import operations
 from tests.fakes.caller import FakeIncoming
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.wire import FakeTransport
 
 
@@ -46,6 +47,7 @@ def runtime(
         callers=callers,
         passthrough=passthrough,
         providers={target.provider.name: Target(target.provider) for target in targets},
+        ledger=FakeLedger(),
         max_body=max_body,
     )
 

@@ -6,7 +6,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "cli",
         "processes",
-        "app",
+        "app control_plane",
         "server admin",
         "build",
         "middleware routing providers upstream stores demo usage telemetry prompts evals",
@@ -18,14 +18,18 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "aiohttp": ("proxy/server/", "proxy/admin/"),
+    "aiohttp": ("proxy/server/", "proxy/admin/", "proxy/telemetry/otlp_http.py"),
     "aiosignal": (),
+    "asyncpg": ("proxy/stores/postgres/",),
     "frozenlist": (),
+    "google": ("proxy/telemetry/",),
+    "grpc": ("proxy/telemetry/otlp_grpc.py",),
     "multidict": ("proxy/server/", "proxy/admin/"),
     "yarl": ("proxy/server/", "proxy/admin/"),
     "aiohappyeyeballs": ("proxy/upstream/",),
     "httptools": ("proxy/upstream/",),
     "msgspec": ("proxy/wire/", "proxy/providers/"),
+    "opentelemetry": ("proxy/telemetry/",),
     "orjson": ("proxy/base/jsonio.py",),
     "pydantic": ("proxy/config/", "proxy/admin/"),
     "pydantic_core": ("proxy/config/", "proxy/admin/"),

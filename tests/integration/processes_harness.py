@@ -36,6 +36,8 @@ listen: 127.0.0.1:{port}
 workers: {workers}
 drain: {drain}
 auth: none
+store: postgresql://localhost:1/none
+admin: {{listen: "localhost:0"}}
 telemetry: {{log: {{format: text}}}}
 providers:
   demo: {{kind: demo, delay: {delay}}}

@@ -14,6 +14,7 @@ from proxy.config.snapshot import Snapshot
 from proxy.core.order import ONCE_PER_REQUEST
 from proxy.core.ports import Timeouts
 from proxy.wire.operations import CHAT
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.wire import FakeTransport
 
 TEXT = """
@@ -40,6 +41,8 @@ passthrough: {provider: vendor}
 max_body: 1KiB
 """
 
+LEDGER = FakeLedger()
+
 
 def snapshot(folder: Path, text: str = TEXT) -> Snapshot:
     path = folder / "config.yaml"
@@ -49,7 +52,7 @@ def snapshot(folder: Path, text: str = TEXT) -> Snapshot:
 
 @pytest.fixture
 def built(tmp_path: Path) -> Built:
-    return build(snapshot(tmp_path))
+    return build(snapshot(tmp_path), LEDGER)
 
 
 def test_the_runtime_is_what_the_file_says(built: Built) -> None:
@@ -94,14 +97,14 @@ def test_headers_with_a_credential_take_the_place_of_keys(built: Built) -> None:
 
 
 def test_a_provider_without_a_key_is_off(tmp_path: Path) -> None:
-    run = build(snapshot(tmp_path, TEXT.replace("[sk-one, sk-two]", '[""]'))).runtime
+    run = build(snapshot(tmp_path, TEXT.replace("[sk-one, sk-two]", '[""]')), LEDGER).runtime
     assert run.providers["vendor"].provider.off
 
 
 def test_without_auth_there_are_no_callers(tmp_path: Path) -> None:
     text = "auth: none\nproviders: {d: {kind: demo}}\n"
     text += "models: {m: {targets: [{provider: d, model: x}]}}\n"
-    run = build(snapshot(tmp_path, text)).runtime
+    run = build(snapshot(tmp_path, text), LEDGER).runtime
     assert run.callers is None
     assert run.passthrough is None
 
@@ -119,7 +122,7 @@ def test_transports_are_kept_where_nothing_they_need_changed(
     tmp_path: Path, built: Built, old: str, new: str, kept: bool
 ) -> None:
     assert old in TEXT
-    following = build(snapshot(tmp_path, TEXT.replace(old, new)), built)
+    following = build(snapshot(tmp_path, TEXT.replace(old, new)), LEDGER, built)
     before = {name: each.transport for name, each in built.lines.items()}
     after = {name: each.transport for name, each in following.lines.items()}
     assert (after["vendor"] is before["vendor"]) is kept
@@ -139,7 +142,7 @@ def with_fakes(built: Built) -> tuple[Built, dict[str, FakeTransport]]:
 def test_what_is_no_longer_used_is_closed(tmp_path: Path, built: Built) -> None:
     old, fakes = with_fakes(built)
     text = TEXT.replace("  own:\n", "  other:\n").replace(":9/base/v1/", ":8/base/v1/")
-    following = build(snapshot(tmp_path, text), old)
+    following = build(snapshot(tmp_path, text), LEDGER, old)
     assert all(fake.closed == 0 for fake in fakes.values()), "closed before the swap"
     following.replace(old)
     assert {name for name, fake in fakes.items() if fake.closed} == {"vendor", "own"}
@@ -163,7 +166,7 @@ def test_a_file_that_cannot_be_used_is_an_error_and_touches_nothing(
     )
     old, fakes = with_fakes(built)
     with pytest.raises((OSError, ssl.SSLError)):
-        build(snapshot(tmp_path, text), old)
+        build(snapshot(tmp_path, text), LEDGER, old)
     assert all(fake.closed == 0 for fake in fakes.values())
 
 
@@ -180,7 +183,7 @@ def test_the_plan_in_words(tmp_path: Path) -> None:
     assert "  small → vendor/big 75 %" in lines
     assert "  small → demo/demo-1 25 %" in lines
     assert "  x/* → vendor/*" in lines
-    assert "trace → [account] → auth" in text
+    assert "trace → account → auth" in text
     assert "everything else below /v1 goes to vendor" in text
     assert "sk-" not in text
     assert "Token" not in text

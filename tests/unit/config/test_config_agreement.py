@@ -20,7 +20,7 @@ DEMO = "providers: {demo: {kind: demo}, other: {kind: demo}}\n"
         ("Listen: x", "1:1: unknown key `Listen`; did you mean `listen`?"),
         ("environment: {}", "1:1: unknown key `environment`; did you mean `environments`?"),
         ("incldue_: []", "1:1: unknown key `incldue_`; did you mean `include`?"),
-        ("zzz: 1", "1:1: unknown key `zzz`; known here: auth, drain, environments, include,"),
+        ("zzz: 1", "1:1: unknown key `zzz`; known here: admin, auth, data_dir, drain, env"),
         ("telemetry:\n  log:\n    formaat: x", "3:5: unknown key `formaat`; did you mean"),
         ("keys:\n  - name: a\n    key: b\n    expire: null", "4:5: unknown key `expire`; did"),
         (DEMO + "models:\n  m:\n    targets: [{provider: demo, modeel: x}]",
@@ -35,14 +35,15 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str)
     ("text", "expected"),
     [
         ("rules:\n  - {name: x}", "1:1: `rules` (routing rules)"),
-        ("admin: {listen: 'a:1'}", "1:1: `admin` (the admin API and UI)"),
+        ("teams: {a: {}}", "1:1: `teams` (teams)"),
+        ("store_failure: {}", "1:1: `store_failure` (what happens when a store is away)"),
         ("providers:\n  p:\n    kind: demo\n    limits: {rpm: 1}", "4:5: `providers.p.limits` ("),
         ("keys: [{name: a, key: b, budgets: []}]", "1:26: `keys[0].budgets` (budgets of a key)"),
         (DEMO + "models: {x: {retry: {}, targets: [{provider: demo, model: d, tier: 2}]}}",
          "2:14: `models.x.retry` ("),
         (DEMO + "models: {x: {targets: [{provider: demo, model: d, tier: 2}]}}",
          "2:51: `models.x.targets[0].tier` ("),
-        ("telemetry: {otlp: null}", "1:13: `telemetry.otlp` ("),
+        ("cache: null", "1:1: `cache` ("),
     ],
 )  # fmt: skip
 def test_planned_keys_say_so(tmp_path: Path, text: str, expected: str) -> None:
@@ -123,6 +124,8 @@ def test_every_planned_row_is_reached_by_its_own_path() -> None:
         ("keys: [{name: a, key: b, models: ['a*b*']}]", ["1:35: `keys[0].models[0]` may have one"]),
         ("tls: {key: absent.pem}",
          ["1:7: `tls.key` needs `tls.certificate` too", "1:12: this file does not exist"]),
+        (f"providers: {{p: {{kind: openai, tls: {{ca: {'x' * 5000}}}}}}}",
+         ["1:41: this file does not exist"]),
         ("providers: {p: {kind: openai, tls: {ca: absent.pem}}}",
          ["1:41: this file does not exist"]),
     ],
@@ -205,6 +208,20 @@ SECRET = "sk-Very-Secret-1234"
         "proxies: {https: 'socks://${S}@h'}",
         "tls: {certificate: '${S}', key: '${S}'}",
         "include: ['${S}:/nowhere.yaml', 3]",
+        "store: '${S}'",
+        "store: 'mysql://u:${S}@h/d'",
+        "store: 'postgresql://u:${S}@h:x/d'",
+        "store: 'postgresql://u:p#${S}@h/d'",
+        "store: ['${S}']",
+        "spool: {failure: '${S}', sync: '${S}', segment: '${S}', age: '${S}'}",
+        "admin: {listen: '${S}', key: ' ${S}'}",
+        "admin: {key: '${S}'}\nkeys: [{name: a, key: '${S}'}]",
+        'data_dir: "${S}\\0"',
+        "telemetry: {content: '${S}', retention: '${S}', metrics: {labels: ['${S}']}}",
+        "telemetry: {otlp: {endpoint: 'https://u:${S}@h', protocol: '${S}', sample: '${S}'}}",
+        "telemetry: {otlp: {names: ['${S}'], headers: {authorization: ' ${S}'}}}",
+        "models: {m: {price: {input: '${S}'}}}",
+        "keys: [{name: a, key: b, team: '${S} ', tags: ['${S}', '${S}']}]",
     ],
 )
 def test_no_message_shows_a_variable(tmp_path: Path, text: str) -> None:
@@ -224,6 +241,9 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     keys: [{name: a, key: "${S}"}]
     providers: {p: {kind: openai, api_keys: ["${S}"], headers: {x: "${S}"}}}
     proxies: {https: "http://u:${S}@h:1"}
+    store: "postgresql://u:${S}@h/d"
+    admin: {key: "${S}-admin"}
+    telemetry: {otlp: {headers: {authorization: "Bearer ${S}"}}}
     """
     settings = settings_of(tmp_path, text, {"S": SECRET})
     assert SECRET not in repr(settings)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.load import load
 from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES
 from proxy.config.providers import Provider
 from proxy.config.schema import key_paths, keys_of
-from proxy.config.settings import CallerKey, Model, Settings, Target
+from proxy.config.settings import CallerKey, Model, Settings, Target, Telemetry
+from proxy.config.values import seconds, size
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "docs" / "configuration.md"
@@ -23,7 +25,11 @@ ROW = re.compile(r"^\| `([^`]+)` \| .* \| (.*?) \| ", re.MULTILINE)
 
 def test_every_setting_is_in_the_reference_and_no_other() -> None:
     documented = [match[1] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))]
-    assert sorted(documented) == sorted([*PATHS, "include", "environments"])
+    # One row stands for the keys of a target's price: they are those of the model's.
+    price = "models.<name>.targets[].price"
+    paths = [path for path in PATHS if not path.startswith(f"{price}.")]
+    assert len(paths) == len(PATHS) - len(Price.model_fields)
+    assert sorted(documented) == sorted([*paths, price, "include", "environments"])
 
 
 def test_the_paths_are_those_of_the_settings() -> None:
@@ -44,6 +50,14 @@ def test_the_paths_are_those_of_the_settings() -> None:
         ("models.<name>.targets[].weight", Target, "weight"),
         ("models.<name>.strategy", Model, "strategy"),
         ("keys[].models", CallerKey, "models"),
+        ("store", Settings, "store"),
+        ("admin.listen", Admin, "listen"),
+        ("spool.failure", Spool, "failure"),
+        ("telemetry.content", Telemetry, "content"),
+        ("telemetry.otlp.protocol", Otlp, "protocol"),
+        ("telemetry.otlp.sample", Otlp, "sample"),
+        ("telemetry.otlp.names", Otlp, "names"),
+        ("telemetry.metrics.labels", Metrics, "labels"),
     ],
 )
 def test_documented_defaults_are_true(
@@ -62,6 +76,26 @@ def test_documented_defaults_are_true(
     elif isinstance(value, float):
         shown = f"{value:g}"
     assert rows[path] == f"`{shown}`"
+
+
+@pytest.mark.parametrize(
+    ("path", "default"),
+    [
+        ("spool.sync", Spool().sync),
+        ("spool.age", Spool().age),
+        ("telemetry.retention", Telemetry().retention),
+        ("drain", Settings().drain),
+    ],
+)
+def test_documented_durations_are_true(path: str, default: float) -> None:
+    rows = {match[1]: match[2] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))}
+    assert seconds(rows[path].strip("`")) == default
+
+
+def test_the_documented_folder_and_size_are_true() -> None:
+    rows = {match[1]: match[2] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))}
+    assert Path(rows["data_dir"].strip("`")) == Settings().data_dir
+    assert size(rows["spool.segment"].strip("`")) == Spool().segment
 
 
 def test_every_planned_key_is_listed_and_no_other() -> None:
@@ -118,7 +152,15 @@ def test_every_option_that_is_commented_out_is_true(tmp_path: Path) -> None:
     # What is shown as a default is the default.
     assert settings.max_body == Settings().max_body
     assert settings.drain == Settings().drain
-    assert settings.telemetry == Settings().telemetry
+    assert settings.spool == Settings().spool
+    assert settings.admin == Settings().admin
+    assert settings.store == Settings().store
+    assert settings.data_dir == tmp_path / Settings().data_dir
+    shown = settings.telemetry.model_copy(update={"otlp": Settings().telemetry.otlp})
+    assert shown == Settings().telemetry
+    assert settings.telemetry.otlp.endpoint == "http://127.0.0.1:4318"
+    assert settings.models["chat-large"].price is not None
+    assert settings.keys[1].team == "research"
     assert settings.providers["openai"].timeouts == Provider(kind="openai").timeouts
     assert settings.providers["openai"].pool == Provider(kind="openai").pool
 

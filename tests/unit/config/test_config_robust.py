@@ -22,7 +22,9 @@ scalars = (
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats()
-    | st.sampled_from([*WORDS, "${A}", "${B:-}", "${", "5s", "1MiB", "*", "", "https://h", "h:1"])
+    | st.sampled_from(
+        [*WORDS, "${A}", "${B:-}", "${", "5s", "1MiB", "*", "", "https://h", "h:1", "0.1", "a\0"]
+    )
     | st.text(st.characters(codec="utf-8"), max_size=5)
 )
 values = st.recursive(
@@ -33,6 +35,8 @@ values = st.recursive(
     max_leaves=12,
 )
 PROVIDER_KEYS = ["kind", "base_url", "api_keys", "headers", "timeouts", "delay", "tls"]
+TELEMETRY_KEYS = ["log", "content", "retention", "otlp", "metrics"]
+PRICE_KEYS = ["input", "output", "image", "nothing"]
 provider = st.dictionaries(st.sampled_from(PROVIDER_KEYS), values)
 roots = st.fixed_dictionaries(
     {},
@@ -41,14 +45,22 @@ roots = st.fixed_dictionaries(
         "providers": st.dictionaries(st.sampled_from(["p", "q"]), provider | values) | values,
         "models": st.dictionaries(
             st.sampled_from(["m", "a*"]),
-            st.fixed_dictionaries({"targets": st.lists(values) | values}) | values,
+            st.fixed_dictionaries(
+                {"targets": st.lists(values) | values},
+                optional={"price": st.dictionaries(st.sampled_from(PRICE_KEYS), values)},
+            )
+            | values,
         ),
         "keys": st.lists(st.fixed_dictionaries({"name": values, "key": values}) | values),
         "passthrough": values,
         "tls": values,
         "environments": values,
         "proxies": values,
-        "telemetry": values,
+        "telemetry": values | st.dictionaries(st.sampled_from(TELEMETRY_KEYS), values),
+        "data_dir": values,
+        "store": values | st.just("postgresql://u:p@h/d"),
+        "spool": st.dictionaries(st.sampled_from(["failure", "sync", "segment"]), values) | values,
+        "admin": st.dictionaries(st.sampled_from(["listen", "key"]), values) | values,
         "listen": values,
         "workers": values,
         "drain": values,

@@ -20,6 +20,7 @@ def test_defaults() -> None:
     assert (settings.workers, settings.worker_count, settings.max_body) == (1, 1, 32 * 1024**2)
     assert (settings.drain, settings.auth) == (30, "required")
     assert (settings.telemetry.log.level, settings.telemetry.log.format) == ("info", "json")
+    assert (settings.data_dir, settings.store) == (Path("data"), "embedded")
 
 
 def test_provider_defaults(tmp_path: Path) -> None:

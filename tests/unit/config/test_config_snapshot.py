@@ -1,6 +1,7 @@
 """Snapshots: what is dumped for a worker is what the worker has."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.base.secret import Secret
+from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.addresses import Address
 from proxy.config.load import load
 from proxy.config.providers import Provider, ProviderPool, ProviderTimeouts, ProviderTls
@@ -34,6 +36,35 @@ durations = st.floats(min_value=0, max_value=366 * 86400.0)
 positive = st.floats(min_value=1e-9, max_value=366 * 86400.0)
 files = st.none() | visible.map(Path)
 tokens = st.text("abcXYZ019!#$-", min_size=1).map(lambda text: "x" + text)
+amounts = st.decimals(min_value=0, max_value=1_000_000, places=9) | st.integers(0, 10**6).map(
+    Decimal
+)
+prices = st.builds(Price, input=amounts, output=amounts, image=st.none() | amounts)
+labels = st.text("abcÄ .-/", min_size=1, max_size=9).map(lambda text: f"x{text}x")
+subsets = st.lists(st.sampled_from(["model", "provider", "key", "team"]), unique=True).map(tuple)
+telemetries = st.builds(
+    Telemetry,
+    log=st.builds(Log, level=st.sampled_from(["debug", "error"])),
+    content=st.sampled_from(["none", "metadata", "full"]),
+    retention=st.floats(min_value=86400.0, max_value=3660 * 86400.0),
+    otlp=st.builds(
+        Otlp,
+        endpoint=st.none() | st.sampled_from(["https://c:4318", "http://[::1]:4317/otel"]),
+        protocol=st.sampled_from(["http/protobuf", "grpc"]),
+        sample=st.floats(0, 1),
+        names=st.sampled_from([("gen_ai",), ("openinference", "gen_ai")]),
+        headers=st.dictionaries(tokens.map(str.lower), secrets, max_size=2),
+    ),
+    metrics=st.builds(Metrics, labels=subsets),
+)
+spools = st.builds(
+    Spool,
+    failure=st.sampled_from(["refuse", "continue"]),
+    sync=st.floats(0.01, 60),
+    segment=st.integers(4096, 1024**4),
+    age=st.floats(0.01, 3600),
+)
+addresses = st.builds(Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535))
 providers = st.builds(
     Provider,
     kind=st.sampled_from(["openai", "demo"]),
@@ -51,7 +82,11 @@ providers = st.builds(
     delay=durations,
 )
 targets = st.builds(
-    Target, provider=names, model=names, weight=st.floats(min_value=0, allow_infinity=False)
+    Target,
+    provider=names,
+    model=names,
+    weight=st.floats(min_value=0, allow_infinity=False),
+    price=st.none() | prices,
 )
 callers = st.builds(
     CallerKey,
@@ -59,10 +94,13 @@ callers = st.builds(
     key=secrets,
     models=st.lists(names, max_size=3).map(tuple),
     expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),
+    team=st.none() | labels,
+    user=st.none() | labels,
+    tags=st.lists(labels, max_size=2, unique=True).map(tuple),
 )
 everything = st.builds(
     Settings,
-    listen=st.builds(Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535)),
+    listen=addresses,
     workers=st.just("auto") | st.integers(1, 1024),
     tls=st.builds(TlsFiles, certificate=files, key=files),
     max_body=st.integers(1, 1024**4),
@@ -71,7 +109,11 @@ everything = st.builds(
     providers=st.dictionaries(names, providers, max_size=2),
     models=st.dictionaries(
         names,
-        st.builds(Model, targets=st.lists(targets, min_size=1, max_size=2).map(tuple)),
+        st.builds(
+            Model,
+            targets=st.lists(targets, min_size=1, max_size=2).map(tuple),
+            price=st.none() | prices,
+        ),
         max_size=2,
     ),
     passthrough=st.none() | st.builds(Passthrough, provider=names),
@@ -81,7 +123,11 @@ everything = st.builds(
         https=st.none() | st.just(Secret("http://u:p@h:1")),
         none=st.lists(names, max_size=2).map(tuple),
     ),
-    telemetry=st.builds(Telemetry, log=st.builds(Log, level=st.sampled_from(["debug", "error"]))),
+    telemetry=telemetries,
+    data_dir=visible.map(Path),
+    store=st.just("embedded") | st.just(Secret("postgresql://u:p%40@h:1,[::1]/d?sslmode=require")),
+    spool=spools,
+    admin=st.builds(Admin, listen=addresses, key=st.none() | secrets),
 )
 
 

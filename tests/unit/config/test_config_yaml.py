@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.config.load import load
 from proxy.config.problems import ConfigError, Problem
 from proxy.config.reader import MAX_BYTES, parse
-from proxy.config.scalars import plain_value
+from proxy.config.scalars import Number, plain_value
 from proxy.config.tree import Scalar, find, plain_data
 from tests.unit.config.config_cases import settings_of, written, wrong_with
 
@@ -37,7 +37,15 @@ def data_of(text: str) -> object:
 def test_plain_scalars_are_yaml_1_2(text: str, value: object) -> None:
     found = plain_value(text)
     assert found == value
-    assert type(found) is type(value)
+    kind = float if isinstance(found, Number) else type(found)
+    assert kind is type(value)
+
+
+@pytest.mark.parametrize("text", ["0.1", "2.50", "1e-3", ".5", "0.1234567890123456789"])
+def test_a_number_keeps_how_it_was_written(text: str) -> None:
+    found = plain_value(text)
+    assert isinstance(found, Number)
+    assert (found.written, found) == (text, float(text))
 
 
 def test_not_a_number_is_one() -> None:

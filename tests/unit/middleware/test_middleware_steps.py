@@ -1,5 +1,7 @@
 """The other steps: trace, auth, rules, access, plan and the list of models."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.base.clock import wall
@@ -13,9 +15,10 @@ from proxy.base.errors import (
 )
 from proxy.base.jsonio import loads
 from proxy.base.secret import fingerprint
-from proxy.core.caller import ANONYMOUS, Caller, ModelPatterns
+from proxy.core.caller import ANONYMOUS, UNKNOWN, Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.target import Target
+from proxy.core.tracing import NOT_TRACED
 from proxy.middleware.access import access
 from proxy.middleware.auth import auth
 from proxy.middleware.catalogue import catalogue
@@ -49,6 +52,7 @@ def asked(
     path = "/chat/completions" if model is not None else path
     x = exchange(RUN, FakeIncoming(b"", path, headers, method=method))
     x.model = model
+    x.caller = ANONYMOUS
     return x
 
 
@@ -59,7 +63,9 @@ PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 async def test_trace_context_is_kept(parent: str) -> None:
     x = asked(("traceparent", parent), ("tracestate", "a=b"))
     assert await trace(x) is None
-    assert x.trace == ((b"traceparent", parent.encode()), (b"tracestate", b"a=b"))
+    assert x.trace.fields(None) == ((b"traceparent", parent.encode()), (b"tracestate", b"a=b"))
+    assert (x.trace.trace, x.trace.parent, x.trace.span) == ("a" * 32, "b" * 16, None)
+    assert x.trace.sampled
 
 
 @pytest.mark.parametrize(
@@ -78,13 +84,36 @@ async def test_trace_context_is_kept(parent: str) -> None:
 async def test_a_trace_context_that_is_wrong_is_dropped_whole(parent: str) -> None:
     x = asked(("traceparent", parent), ("tracestate", "a=b"))
     await trace(x)
-    assert x.trace == ()
+    assert x.trace == NOT_TRACED
+    assert x.trace.fields(None) == ()
 
 
 async def test_a_trace_state_that_is_wrong_is_dropped_alone() -> None:
     x = asked(("traceparent", PARENT), ("tracestate", "\udcff"))
     await trace(x)
-    assert x.trace == ((b"traceparent", PARENT.encode()),)
+    assert x.trace.fields(None) == ((b"traceparent", PARENT.encode()),)
+
+
+async def test_where_spans_are_exported_the_vendors_parent_is_the_attempt() -> None:
+    x = asked(("traceparent", PARENT[:-2] + "00"), ("tracestate", "a=b"))
+    x.runtime = replace(x.runtime, spans=True)
+    await trace(x)
+    assert (x.trace.trace, x.trace.parent) == ("a" * 32, "b" * 16)
+    assert x.trace.span not in {None, "b" * 16}
+    assert not x.trace.sampled
+    parent = b"00-" + b"a" * 32 + b"-" + b"c" * 16 + b"-00"
+    assert x.trace.fields("c" * 16) == ((b"traceparent", parent), (b"tracestate", b"a=b"))
+
+
+async def test_where_spans_are_exported_a_trace_begins_here() -> None:
+    x, y = asked(), asked(("traceparent", "nonsense"), ("tracestate", "a=b"))
+    for each in (x, y):
+        each.runtime = replace(each.runtime, spans=True)
+        await trace(each)
+        assert each.trace.parent is None
+        (sent,) = each.trace.fields("c" * 16)
+        assert sent == (b"traceparent", f"00-{each.trace.trace}-{'c' * 16}-01".encode())
+    assert x.trace.trace != y.trace.trace
 
 
 @pytest.mark.parametrize(
@@ -123,11 +152,12 @@ async def test_another_scheme_leaves_the_place_to_other_fields() -> None:
 )
 async def test_who_is_not_let_in(headers: tuple[tuple[str, str], ...], code: str) -> None:
     x = asked(*headers)
+    x.caller = UNKNOWN
     with pytest.raises(NotAuthenticated) as caught:
         await auth(x)
     assert caught.value.code == code
     assert b"sk-" not in envelope(caught.value)
-    assert x.caller is ANONYMOUS
+    assert x.caller is UNKNOWN
 
 
 async def test_without_auth_everybody_is_anonymous() -> None:

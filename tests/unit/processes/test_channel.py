@@ -23,7 +23,7 @@ from proxy.processes.messages import (
     encode,
 )
 
-LAYOUT = Layout("::1", 0, ("cert.pem", "key.pem"), 2, 30.0, "info", "json")
+LAYOUT = Layout("::1", 0, ("cert.pem", "key.pem"), 2, 30.0, "info", "json", "d1")
 MESSAGES: list[Message] = [
     Configure("3f2a", b'{"\xff": 1}\n\x00'),
     Drain(0.5),
@@ -32,7 +32,7 @@ MESSAGES: list[Message] = [
     Leaving(),
     Reload(),
     Loaded("3f2a", LAYOUT, b"\x00" * 300_000),
-    Loaded("3f2a", Layout("localhost", 1, None, 1, 0.0, "debug", "text"), b""),
+    Loaded("3f2a", Layout("localhost", 1, None, 1, 0.0, "debug", "text", "d1"), b""),
     Invalid("a.yaml:1:2: bad\nb.yaml:3:4: worse"),
 ]
 
@@ -120,7 +120,12 @@ async def test_an_inherited_end_is_not_handed_on() -> None:
 
 
 def test_only_what_cannot_change_while_we_run_is_fixed() -> None:
-    older = Layout("127.0.0.1", 8080, None, 1, 30.0, "info", "json")
-    assert Layout("127.0.0.1", 8080, None, 1, 5.0, "debug", "text").fixed_since(older) == []
-    newer = Layout("127.0.0.1", 8081, ("c", "k"), 2, 30.0, "info", "json")
-    assert newer.fixed_since(older) == ["listen", "tls", "workers"]
+    older = Layout("127.0.0.1", 8080, None, 1, 30.0, "info", "json", "d1")
+    assert Layout("127.0.0.1", 8080, None, 1, 5.0, "debug", "text", "d1").fixed_since(older) == []
+    newer = Layout("127.0.0.1", 8081, ("c", "k"), 2, 30.0, "info", "json", "d2")
+    assert newer.fixed_since(older) == [
+        "listen",
+        "tls",
+        "workers",
+        "store, data_dir or admin.listen",
+    ]

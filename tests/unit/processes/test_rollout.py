@@ -3,7 +3,7 @@
 from proxy.processes.messages import Layout, Loaded
 from proxy.processes.rollout import Rollout
 
-LAYOUT = Layout("127.0.0.1", 8080, None, 2, 30.0, "info", "json")
+LAYOUT = Layout("127.0.0.1", 8080, None, 2, 30.0, "info", "json", "d1")
 A, B, C = (Loaded(version, LAYOUT, version.encode()) for version in "abc")
 
 

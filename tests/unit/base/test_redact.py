@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.processes.redact import redact
+from proxy.base.redact import redact
 
 
 @pytest.mark.parametrize(

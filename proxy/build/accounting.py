@@ -1,0 +1,71 @@
+"""The worker's side of accounting: the spool it writes to, and the ledger that writes.
+
+The spool lives as long as the worker; the ledger is built with each runtime, because prices and the
+policy for a spool that fails are part of the configuration.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from proxy.config.accounting import Price as PriceSettings
+from proxy.config.settings import Settings
+from proxy.usage.ledger import SpoolLedger
+from proxy.usage.pricer import Pricer, Vendor
+from proxy.usage.prices.files import in_force
+from proxy.usage.prices.price import Price, from_usd
+from proxy.usage.prices.table import PriceTable
+from proxy.usage.recording import Identity
+from proxy.usage.spool import Spool, SpoolOptions
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where workers leave their records and control picks them up."""
+    return settings.data_dir / "spool"
+
+
+def pulse_folder(settings: Settings) -> Path:
+    """Where workers say how they are."""
+    return settings.data_dir / "run"
+
+
+def open_spool(settings: Settings, worker: str) -> Spool:
+    """The spool of a worker. Nothing is created before the first record."""
+    chosen = settings.spool
+    options = SpoolOptions(chosen.sync, chosen.segment, chosen.age)
+    return Spool(spool_folder(settings), worker, options)
+
+
+def price_table(settings: Settings) -> PriceTable:
+    """The catalogue in force, read now so that no request waits for it."""
+    table = PriceTable(partial(in_force, settings.data_dir))
+    _ = table.catalogue
+    return table
+
+
+def ledger(settings: Settings, table: PriceTable, spool: Spool, worker: str) -> SpoolLedger:
+    """The ledger of a runtime."""
+    return SpoolLedger(
+        spool,
+        _pricer(settings, table),
+        Identity(worker),
+        refuse_when_failing=settings.spool.failure == "refuse",
+    )
+
+
+def _pricer(settings: Settings, table: PriceTable) -> Pricer:
+    vendors = {
+        name: Vendor(provider.kind, provider.base_url)
+        for name, provider in settings.providers.items()
+    }
+    own: dict[tuple[str, str], Price] = {}
+    for model in settings.models.values():
+        for target in model.targets:
+            price = target.price or model.price
+            if price is not None:
+                own[target.provider, target.model] = _price(price)
+    return Pricer(table, vendors, own)
+
+
+def _price(settings: PriceSettings) -> Price:
+    said = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return from_usd({name: str(usd) for name, usd in said.items() if usd is not None})

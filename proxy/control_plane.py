@@ -1,0 +1,156 @@
+"""One control process's service: bookkeeping, telemetry and the admin port.
+
+Traffic needs none of it. What fails here is told, and tried again, while workers go on writing to
+the spool.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import sys
+
+from proxy.admin.server import AdminServer
+from proxy.base.secret import Secret
+from proxy.base.tasks import Tasks
+from proxy.build.accounting import pulse_folder, spool_folder
+from proxy.build.bookkeeping import Bookkeeping
+from proxy.build.telemetry import telemetry_options
+from proxy.config.snapshot import Snapshot
+from proxy.telemetry.access import access_line
+from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
+from proxy.usage.follower import Follower
+from proxy.usage.pulse import pulses
+from proxy.wire.record import UsageRecord
+
+log = logging.getLogger("llm-proxy.control")
+
+
+class ControlPlane:
+    """What control does with the snapshot in force."""
+
+    def __init__(self, release: str) -> None:
+        self._release = release
+        self._snapshot: Snapshot | None = None
+        self._telemetry: Telemetry | None = None
+        self._books: Bookkeeping | None = None
+        self._follower: Follower | None = None
+        self._admin: AdminServer | None = None
+        self._tasks = Tasks()
+        self._following: asyncio.Task[None] | None = None
+        self._tells_access = False
+
+    async def apply(self, snapshot: Snapshot) -> None:
+        """Take a snapshot: the first starts everything, a later one changes what can change."""
+        first = self._snapshot is None
+        self._snapshot = snapshot
+        await self._tell_by(snapshot)
+        if first:
+            await self._begin(snapshot)
+        elif self._books is not None:
+            self._books.retention = snapshot.settings.telemetry.retention
+
+    async def stop(self) -> None:
+        """End all of it; records that are not shipped wait in the spool."""
+        if self._admin is not None:
+            await self._admin.stop()
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        if self._follower is not None:
+            await self._follower.look()
+            await asyncio.to_thread(self._follower.close)
+        if self._telemetry is not None:
+            await self._telemetry.close()
+        await self._tasks.cancel()
+        if self._books is not None:
+            await self._books.stop()
+
+    async def _begin(self, snapshot: Snapshot) -> None:
+        settings = snapshot.settings
+        spool = spool_folder(settings)
+        self._books = Bookkeeping(
+            settings.store, settings.data_dir, spool, settings.telemetry.retention
+        )
+        self._books.start()
+        state = pulse_folder(settings) / "follower.state"
+        self._follower = Follower(spool, state, self._observe)
+        self._following = self._tasks.spawn(self._follower.run(), name="follower")
+        self._admin = await self._listen(snapshot)
+
+    async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
+        assert self._telemetry is not None
+        server = AdminServer(self._telemetry.metrics, self._ready, (), self._key)
+        where = snapshot.settings.admin.listen
+        try:
+            await server.start(where.host, where.port)
+        except OSError as error:
+            log.error("the admin port %s cannot be had: %s", where, error.strerror or error)  # noqa: TRY400
+            return None
+        log.info("metrics and admin on http://%s:%d", where.host, server.port)
+        return server
+
+    async def _tell_by(self, snapshot: Snapshot) -> None:
+        """Telemetry by this snapshot; the counters of the one before go on."""
+        settings = snapshot.settings
+        old = self._telemetry
+        instance = f"{platform.node()}:{os.getpid()}"
+        options = telemetry_options(settings, self._release, instance)
+        try:
+            self._telemetry = build(options, metrics=old.metrics if old is not None else None)
+        except MissingExtra as error:
+            log.error("%s", error)  # noqa: TRY400
+            return
+        self._tells_access = settings.telemetry.log.level in {"debug", "info"}
+        metrics = self._telemetry.metrics
+        metrics.gauges.replace("config_info", {snapshot.version: 1})
+        metrics.before_render("control", self._refresh)
+        _ = self._tasks.spawn(self._telemetry.run(), name="telemetry")
+        if old is not None:
+            await old.close()
+
+    def _observe(self, record: UsageRecord) -> None:
+        if self._telemetry is not None:
+            self._telemetry.observe(record)
+        if self._tells_access:
+            sys.stdout.buffer.write(access_line(record))
+            sys.stdout.buffer.flush()
+
+    def _refresh(self) -> None:
+        """What no record tells, as it is now."""
+        assert self._telemetry is not None and self._snapshot is not None
+        gauges = self._telemetry.metrics.gauges
+        workers = list(pulses(pulse_folder(self._snapshot.settings)))
+        gauges.replace("in_flight", {p.worker: p.in_flight for p in workers})
+        gauges.replace("loop_lag_seconds", {p.worker: p.loop_lag for p in workers})
+        gauges.replace("spool_failing", {p.worker: int(p.spool_failing) for p in workers})
+        gauges.replace("spool_waiting_records", {p.worker: p.spool_waiting for p in workers})
+        gauges.replace("spool_lost_records_total", {p.worker: p.spool_lost for p in workers})
+        books = self._books
+        if books is None:
+            return
+        gauges.set("store_up", int(books.why_not() is None), "postgres")
+        if (state := books.state()) is not None:
+            gauges.set("spool_lag_records", state.lag.records)
+            gauges.set("spool_lag_bytes", state.lag.bytes)
+            gauges.set("spool_lag_seconds", state.lag.seconds)
+            gauges.set("spool_dead_records_total", state.dead)
+
+    def _ready(self) -> dict[str, object]:
+        assert self._snapshot is not None
+        books = self._books
+        why_not = books.why_not() if books is not None else None
+        workers = list(pulses(pulse_folder(self._snapshot.settings)))
+        return {
+            "ready": True,  # Traffic needs no store: without one this is degraded, not down.
+            "config": self._snapshot.version,
+            "store": "up" if why_not is None else why_not,
+            "workers": {
+                p.worker: "the spool cannot be written" if p.spool_failing else "up"
+                for p in workers
+            },
+        }
+
+    def _key(self) -> Secret | None:
+        assert self._snapshot is not None
+        return self._snapshot.settings.admin.key

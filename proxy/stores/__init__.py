@@ -1,0 +1,1 @@
+"""Where things are kept: implementations of the ports in `core/`, one folder per store."""

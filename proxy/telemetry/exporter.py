@@ -1,0 +1,193 @@
+"""Spans and metrics on their way to a collector, which may be away, slow or wrong.
+
+One batch is under way at a time. Where the collector says later, the batch is tried again with
+growing pauses, or when it said; meanwhile the queue takes what it has room for, and what it has no
+room for is counted. Nothing here is ever waited for by accounting. The log tells when export begins
+to fail and when it works again, not each time.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics, ScopeMetrics
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from proxy.base.clock import monotonic
+from proxy.telemetry.delivery import Later, Never, Signal, Taken, Verdict, Way
+from proxy.telemetry.gen_ai_metrics import GenAiMetrics
+from proxy.telemetry.options import Pace
+from proxy.telemetry.sampling import Sampling
+from proxy.telemetry.span_queue import SpanQueue
+from proxy.telemetry.traces import Spans
+from proxy.wire.record import UsageRecord
+
+log = logging.getLogger("llm-proxy.otlp")
+
+BATCH = 512
+
+
+class Exporter:
+    """To one collector."""
+
+    def __init__(
+        self,
+        way: Way,
+        spans: Spans,
+        sampling: Sampling,
+        metrics: GenAiMetrics | None,
+        *,
+        about: tuple[Resource, InstrumentationScope],
+        pace: Pace,
+    ) -> None:
+        self._way = way
+        self._make = spans
+        self._sampling = sampling
+        self._metrics = metrics
+        self._resource, self._scope = about
+        self._pace = pace
+        self._failing: set[Signal] = set()
+        self._closing = asyncio.Event()
+        self._under_way = asyncio.Lock()
+        self.queue = SpanQueue(records=pace.waiting_records, bytes=pace.waiting_bytes, batch=BATCH)
+        self.spans: Counter[str] = Counter()  # exported, unsampled, rejected, failed, malformed
+        self.exports: Counter[str] = Counter()  # ok, later, never
+
+    def observe(self, record: UsageRecord) -> None:
+        """Take a record: at once, and without a wait."""
+        if self._metrics is not None:
+            self._metrics.observe(record)
+        if self._sampling.takes(record):
+            self.queue.put(record)
+        elif record.span is not None:
+            self.spans["unsampled"] += _spans_in([record])
+
+    def counts(self) -> dict[str, float]:
+        """Spans by what became of them."""
+        return {**self.spans, "dropped": self.queue.dropped}
+
+    async def run(self) -> None:
+        """Export, until `close`."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._send_spans())
+            if self._metrics is not None:
+                both.create_task(self._send_metrics(self._metrics))
+
+    async def close(self) -> None:
+        """Send what waits, for as long as `last_words`, and close the connections."""
+        self._closing.set()
+        self.queue.hurry()
+        try:
+            async with asyncio.timeout(self._pace.last_words), self._under_way:
+                while len(self.queue) and Signal.TRACES not in self._failing:
+                    await self._deliver(self.queue.take())
+                if self._metrics is not None:
+                    await self._send_metrics_once(self._metrics)
+        except TimeoutError:
+            log.warning("the collector was too slow for the last spans")
+        while len(self.queue):
+            self.spans["failed"] += _spans_in(self.queue.take())
+        await self._way.close()
+
+    async def _send_spans(self) -> None:
+        while not self._closing.is_set():
+            await self.queue.ready(self._pace.flush)
+            async with self._under_way:
+                if self._closing.is_set():
+                    return
+                await self._deliver(self.queue.take())
+
+    async def _deliver(self, records: Sequence[UsageRecord]) -> None:
+        spans = [span for record in records for span in self._spans_of(record)]
+        if not spans:
+            return
+        exported = rejected = 0
+        try:
+            verdict = await self._persist(self._request(spans))
+            if isinstance(verdict, Taken):
+                rejected = min(verdict.rejected, len(spans))
+                exported = len(spans) - rejected
+        finally:  # Cancelled or not, each span is counted once.
+            self.spans["exported"] += exported
+            self.spans["rejected"] += rejected
+            self.spans["failed"] += len(spans) - exported - rejected
+
+    def _request(self, spans: list[Span]) -> bytes:
+        scope = ScopeSpans(scope=self._scope, spans=spans)
+        resource = ResourceSpans(resource=self._resource, scope_spans=[scope])
+        return ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+
+    def _spans_of(self, record: UsageRecord) -> list[Span]:
+        try:
+            return self._make.of(record)
+        except (ValueError, TypeError) as error:  # Bad ids, or a number that no int64 holds.
+            log.debug("%s has no spans: %s", record.id, error)
+            self.spans["malformed"] += _spans_in([record])
+            return []
+
+    async def _persist(self, body: bytes) -> Verdict:
+        """Send, again and again while the collector says later and patience lasts."""
+        begun, pause = monotonic(), self._pace.first_backoff
+        while True:
+            verdict = await self._send(Signal.TRACES, body)
+            late = monotonic() - begun >= self._pace.patience
+            if not isinstance(verdict, Later) or late or self._closing.is_set():
+                return verdict
+            wait = verdict.after if verdict.after is not None else pause * random.uniform(0.5, 1.0)
+            pause = min(pause * 2, self._pace.longest_backoff)
+            await self._pause(wait)
+
+    async def _send(self, signal: Signal, body: bytes) -> Verdict:
+        try:
+            verdict = await self._way.send(signal, body)
+        except Exception as error:
+            log.exception("an export failed in a way that nobody thought of")
+            verdict = Never(type(error).__name__)
+        match verdict:
+            case Taken():
+                self.exports["ok"] += 1
+                if verdict.rejected or verdict.reason:
+                    log.warning("the collector rejected some %s: %s", signal.word, verdict.reason)
+                if signal in self._failing:
+                    log.warning("the collector takes %s again", signal.word)
+                self._failing.discard(signal)
+            case Later() | Never():
+                self.exports["later" if isinstance(verdict, Later) else "never"] += 1
+                if signal not in self._failing:
+                    log.warning("the collector takes no %s: %s", signal.word, verdict.reason)
+                self._failing.add(signal)
+        return verdict
+
+    async def _send_metrics(self, metrics: GenAiMetrics) -> None:
+        while not self._closing.is_set():
+            await self._pause(self._pace.metrics_every)
+            if not self._closing.is_set():
+                await self._send_metrics_once(metrics)
+
+    async def _send_metrics_once(self, metrics: GenAiMetrics) -> None:
+        if found := metrics.metrics():
+            told = ScopeMetrics(scope=self._scope, metrics=found)
+            request = ExportMetricsServiceRequest(
+                resource_metrics=[ResourceMetrics(resource=self._resource, scope_metrics=[told])]
+            )
+            await self._send(Signal.METRICS, request.SerializeToString())
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not through the end."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+
+def _spans_in(records: Sequence[UsageRecord]) -> int:
+    return sum(1 + len(record.attempts) for record in records)

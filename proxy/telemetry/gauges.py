@@ -1,0 +1,94 @@
+"""Values that no record tells: how things are now, set by whoever knows.
+
+Every name is in one table, with the one label it may have. A family has at most `CHILDREN` label
+values; what comes beyond is left out and counted. Counters that somebody else keeps (bytes lost,
+spans exported) are told here too: their owner sets the count it has.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from proxy.telemetry.exposition import Exposition, Kind, label_text
+
+CHILDREN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    about: str
+    label: str | None = None
+    kind: Kind = "gauge"
+
+
+FAMILIES: Mapping[str, _Family] = {
+    "in_flight": _Family("Requests being served now.", "worker"),
+    "queue_depth": _Family("Requests waiting to be admitted.", "worker"),
+    "loop_lag_seconds": _Family(
+        "Latest that the event loop was, within the last second.", "worker"
+    ),
+    "spool_failing": _Family("1 while usage records cannot be written to the disk.", "worker"),
+    "spool_waiting_records": _Family("Records that wait in memory for the disk.", "worker"),
+    "spool_lost_records_total": _Family(
+        "Records that neither the disk nor memory had room for.", "worker", "counter"
+    ),
+    "spool_lag_records": _Family("Records written and not shipped yet."),
+    "spool_lag_bytes": _Family("Bytes written and not shipped yet."),
+    "spool_lag_seconds": _Family("Age of the oldest record that is not shipped yet."),
+    "spool_dead_records_total": _Family("Records that the store refused for ever.", kind="counter"),
+    "store_up": _Family("1 while the store can be used.", "store"),
+    "build_info": _Family("The version that runs.", "version"),
+    "config_info": _Family("The configuration in force.", "version"),
+    "otlp_spans_total": _Family("Spans by what became of them.", "result", "counter"),
+    "otlp_exports_total": _Family(
+        "Requests to the collector by how they ended.", "result", "counter"
+    ),
+    "otlp_queue_records": _Family("Records whose spans wait to be exported."),
+    "otlp_queue_bytes": _Family("About how much memory they take."),
+    "telemetry_failures_total": _Family(
+        "Records that telemetry could not tell of.", kind="counter"
+    ),
+    "metrics_label_sets": _Family("Combinations of label values that are counted apart."),
+    "metrics_folded_total": _Family(
+        "Observations counted as `other` because there was no room for their labels.",
+        kind="counter",
+    ),
+}
+
+
+class Gauges:
+    """The present values, by name and label value."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, float]] = {}
+        self.folded = 0
+
+    def set(self, name: str, value: float, child: str | None = None) -> None:
+        """Set one value. `child` is the label's value, for families that have a label.
+
+        Raises KeyError for a name that is not in the table."""
+        if (FAMILIES[name].label is None) is not (child is None):
+            raise KeyError(f"{name}: label {FAMILIES[name].label}")
+        children = self._values.setdefault(name, {})
+        if child is not None and child not in children and len(children) >= CHILDREN:
+            self.folded += 1
+            return
+        children[child or ""] = value
+
+    def replace(self, name: str, values: Mapping[str, float]) -> None:
+        """Set all values of a family: those that are not named are gone."""
+        self._values.pop(name, None)
+        for child, value in values.items():
+            self.set(name, value, child)
+
+    def drop(self, name: str) -> None:
+        """Tell nothing of a family any more."""
+        self._values.pop(name, None)
+
+    def tell(self, page: Exposition) -> None:
+        """Write all families that have a value."""
+        for name, family in FAMILIES.items():
+            page.family(name, family.kind, family.about, self._samples(name, family.label))
+
+    def _samples(self, name: str, label: str | None) -> Iterator[tuple[str, float]]:
+        for child, value in self._values.get(name, {}).items():
+            yield "" if label is None else label_text((label,), (child,)), value

@@ -1,0 +1,214 @@
+"""Prometheus metrics, counted from records: one `observe` each, rendered when asked.
+
+All workers' records pass here, so there is nothing to merge. Bounded by construction: label values
+come from closed vocabularies (`labels.py`), tables have a size (`bounded.py`), and what finds no
+place is counted as `other` and in `llm_proxy_metrics_folded_total`. Money is summed as integers.
+Histograms have fewer labels than counters: they are some sixty series each.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeVar
+
+from proxy.telemetry.bounded import OTHER, Bounded, Key
+from proxy.telemetry.exposition import (
+    OPENMETRICS,
+    PROMETHEUS,
+    Exposition,
+    dollars,
+    label_text,
+    wants_openmetrics,
+)
+from proxy.telemetry.gauges import Gauges
+from proxy.telemetry.histogram import Histogram
+from proxy.telemetry.labels import Labels
+from proxy.telemetry.options import Known, Label, MetricsOptions
+from proxy.telemetry.series import TOKEN_TYPES, Counts, Tally, Timings
+from proxy.wire.record import UsageRecord
+
+_TIMING_LABELS = frozenset(("model", "provider", "operation"))
+_ATTEMPT_LABELS = ("provider", "outcome")
+_REASONS = 64
+_MICRO = 1e-6
+
+T = TypeVar("T")
+Told = Iterator[tuple[str, T]]
+
+
+class Metrics:
+    """The aggregates, and the page that tells them."""
+
+    def __init__(
+        self, known: Known, options: MetricsOptions | None = None, *, version: str = "0"
+    ) -> None:
+        self._options = options or MetricsOptions()
+        self._read = Labels(known)
+        self._before: dict[str, Callable[[], None]] = {}
+        self.gauges = Gauges()
+        self.gauges.set("build_info", 1, version)
+        self._begin()
+
+    def reload(self, known: Known, options: MetricsOptions | None = None) -> None:
+        """Take the names of a new configuration; what was counted for old names is not told any
+        more, so that names that come and go cannot fill the tables. Other labels or sizes begin
+        anew, which Prometheus takes for a restart."""
+        self._read = Labels(known)
+        if options is not None and options != self._options:
+            self._options = options
+            self._begin()
+            return
+        self._set_readers()
+        self._counts.keep(partial(self._wanted, self._labels))
+        self._timings.keep(partial(self._wanted, self._timing_labels))
+        for tallies in (self._attempts, self._retries, self._fallbacks):
+            tallies.keep(lambda key: self._read.allows("provider", key[0]))
+
+    def _begin(self) -> None:
+        options = self._options
+        self._labels = options.labels
+        self._timing_labels = tuple(x for x in options.labels if x in _TIMING_LABELS)
+        self._counts = Bounded(Counts, width=len(self._labels), size=options.label_sets)
+        self._timings = Bounded(Timings, width=len(self._timing_labels), size=options.timing_sets)
+        self._attempts = Bounded(Tally, width=2, size=options.label_sets)
+        self._retries = Bounded(Tally, width=1, size=options.label_sets)
+        self._fallbacks = Bounded(Tally, width=1, size=options.label_sets)
+        self._refusals = Bounded(Tally, width=1, size=_REASONS)
+        self._set_readers()
+
+    def _set_readers(self) -> None:
+        self._readers = self._read.readers(self._labels)
+        self._timing_readers = self._read.readers(self._timing_labels)
+
+    def observe(self, record: UsageRecord) -> None:
+        """Count one record."""
+        self._counts.at(tuple([read(record) for read in self._readers])).observe(record)
+        self._timings.at(tuple([read(record) for read in self._timing_readers])).observe(record)
+        if record.attempts:
+            self._observe_attempts(record)
+        if record.outcome == "refused":
+            self._refusals.at((record.code or record.error or "refused",)).count += 1
+
+    def before_render(self, name: str, refresh: Callable[[], None]) -> None:
+        """Have `refresh` called before each page: it sets the gauges it knows of. Another one by
+        the same name takes its place."""
+        self._before[name] = refresh
+
+    def render(self, accept: str = "") -> bytes:
+        """The page. `accept` is the request's Accept header."""
+        for refresh in self._before.values():
+            refresh()
+        page = Exposition(openmetrics=wants_openmetrics(accept))
+        self._tell_counts(page)
+        self._tell_timings(page)
+        self._tell_tallies(page)
+        self._tell_itself()
+        self.gauges.tell(page)
+        return page.text()
+
+    @staticmethod
+    def content_type(accept: str = "") -> str:
+        """The content type of that page."""
+        return OPENMETRICS if wants_openmetrics(accept) else PROMETHEUS
+
+    def _wanted(self, labels: Iterable[Label], key: Key) -> bool:
+        return all(map(self._read.allows, labels, key))
+
+    def _observe_attempts(self, record: UsageRecord) -> None:
+        before = None
+        for attempt in record.attempts:
+            provider = self._read.providers.get(attempt.provider, OTHER)
+            self._attempts.at((provider, self._read.error(attempt))).count += 1
+            if before is not None:
+                same = (before.provider, before.model) == (attempt.provider, attempt.model)
+                left = self._read.providers.get(before.provider, OTHER)
+                (self._retries if same else self._fallbacks).at((left,)).count += 1
+            before = attempt
+
+    def _tell_counts(self, page: Exposition) -> None:
+        told = [(label_text(self._labels, key), each) for key, each in self._counts.items()]
+        page.family(
+            "requests_total", "counter", "Requests.", ((text, each.requests) for text, each in told)
+        )
+        page.family(
+            "tokens_total",
+            "counter",
+            "Tokens; cached_read and cache_write are part of input, reasoning of output.",
+            _tokens(told),
+        )
+        page.family(
+            "images_total",
+            "counter",
+            "Images made.",
+            ((text, each.images) for text, each in told if each.images),
+        )
+        page.family(
+            "cost_usd_total",
+            "counter",
+            "US dollars, exact to the nano-dollar.",
+            ((text, dollars(each.nano_usd)) for text, each in told),
+        )
+        page.family(
+            "unpriced_requests_total",
+            "counter",
+            "Requests with usage that has no price.",
+            ((text, each.unpriced) for text, each in told),
+        )
+
+    def _tell_timings(self, page: Exposition) -> None:
+        told = [(label_text(self._timing_labels, key), each) for key, each in self._timings.items()]
+        page.histogram(
+            "request_duration_seconds",
+            "From the head of the request to the end of the answer.",
+            ((text, each.duration) for text, each in told),
+            _MICRO,
+        )
+        page.histogram(
+            "time_to_first_token_seconds",
+            "From the head of the request to the first byte of a streamed answer.",
+            _used((text, each.first_token) for text, each in told),
+            _MICRO,
+        )
+        page.histogram(
+            "time_per_output_token_seconds",
+            "Of streamed answers, after the first token.",
+            _used((text, each.per_token) for text, each in told),
+            _MICRO,
+        )
+        page.histogram(
+            "overhead_seconds",
+            "Spent in the proxy itself until the first byte left.",
+            _used((text, each.overhead) for text, each in told),
+            _MICRO,
+        )
+
+    def _tell_tallies(self, page: Exposition) -> None:
+        for name, about, labels, table in (
+            ("attempts_total", "Tries at a vendor.", _ATTEMPT_LABELS, self._attempts),
+            ("retries_total", "Second tries at the same target.", ("provider",), self._retries),
+            (
+                "fallbacks_total",
+                "Times that this provider was given up for another target.",
+                ("provider",),
+                self._fallbacks,
+            ),
+            ("refusals_total", "Requests refused, by reason.", ("reason",), self._refusals),
+        ):
+            samples = ((label_text(labels, key), tally.count) for key, tally in table.items())
+            page.family(name, "counter", about, samples)
+
+    def _tell_itself(self) -> None:
+        tallies = (self._attempts, self._retries, self._fallbacks, self._refusals)
+        folded = self._counts.folded + self._timings.folded + sum(t.folded for t in tallies)
+        self.gauges.set("metrics_label_sets", len(self._counts) + len(self._timings))
+        self.gauges.set("metrics_folded_total", folded + self.gauges.folded)
+
+
+def _tokens(told: Iterable[tuple[str, Counts]]) -> Told[int]:
+    for text, each in told:
+        for kind in TOKEN_TYPES:
+            if count := getattr(each, kind):
+                yield (f'{text},type="{kind}"' if text else f'type="{kind}"'), count
+
+
+def _used(told: Told[Histogram]) -> Told[Histogram]:
+    return ((text, each) for text, each in told if any(each.counts))

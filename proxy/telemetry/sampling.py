@@ -1,0 +1,27 @@
+"""Which traces are told: the caller's word where there is one, else a part chosen by trace id.
+
+Every proxy and every other service that samples by id picks the same traces: the last 56 bits are
+random (W3C trace context, level 2), and a trace is taken when they are in the upper part.
+"""
+
+from proxy.wire.record import UsageRecord
+
+_RANDOM_DIGITS = 14
+_RANDOM = 1 << (4 * _RANDOM_DIGITS)
+
+
+class Sampling:
+    """The decision for a ratio from 0 to 1."""
+
+    __slots__ = ("_threshold",)
+
+    def __init__(self, ratio: float) -> None:
+        self._threshold = round((1.0 - min(1.0, max(0.0, ratio))) * _RANDOM)
+
+    def takes(self, record: UsageRecord) -> bool:
+        """Whether the spans of a record are told; never without ids."""
+        if record.trace is None or record.span is None:
+            return False
+        if record.parent is not None:
+            return record.sampled
+        return record.sampled and int(record.trace[-_RANDOM_DIGITS:], 16) >= self._threshold

@@ -1,0 +1,75 @@
+"""What only a worker knows of itself, once a second, in a small file for control to read.
+
+Counts of requests come from the records; this is for what no record says: requests in flight, how
+late the event loop is, whether the spool can be written. A file that is older than `STALE` belongs
+to a worker that is gone.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.base.clock import monotonic, wall
+from proxy.base.jsonio import JSONError, dumps, loads
+
+log = logging.getLogger("llm-proxy.pulse")
+
+_BEAT = 1.0
+STALE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One worker, now."""
+
+    worker: str
+    pid: int
+    at: float  # Seconds since the epoch.
+    config: str
+    in_flight: int
+    loop_lag: float  # Seconds: the latest this loop was since the last beat.
+    spool_failing: bool
+    spool_lost: int
+    spool_waiting: int
+
+
+async def beat(folder: Path, worker: str, take: Callable[[float], Pulse]) -> None:
+    """Write the pulse once a second, for ever. `take` gets the loop's lag and makes the pulse."""
+    path = folder / f"{worker}.json"
+    while True:
+        pulse = take(await _worst_lag())
+        await asyncio.to_thread(_write, path, pulse)
+
+
+def pulses(folder: Path) -> Iterator[Pulse]:
+    """The pulses of the workers that live."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            pulse = Pulse(**loads(path.read_bytes()))
+        except (OSError, JSONError, TypeError):
+            continue  # Gone, or being replaced: the next look sees it.
+        if wall() - pulse.at <= STALE:
+            yield pulse
+
+
+def _write(path: Path, pulse: Pulse) -> None:
+    unready = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unready.write_bytes(dumps(pulse))
+        unready.replace(path)
+    except OSError as error:
+        log.warning("the pulse cannot be written: %s", error)
+
+
+async def _worst_lag() -> float:
+    worst = 0.0
+    parts = 10
+    for _ in range(parts):
+        due = monotonic() + _BEAT / parts
+        await asyncio.sleep(_BEAT / parts)
+        worst = max(worst, monotonic() - due)
+    return worst

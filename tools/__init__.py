@@ -1,0 +1,1 @@
+"""Development scripts: nothing of the program imports them."""
