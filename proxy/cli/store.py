@@ -18,7 +18,7 @@ from proxy.stores.postgres.embedded import EmbeddedPostgres
 from proxy.stores.postgres.programs import NoPostgres
 from proxy.stores.postgres.sessions import answers
 
-_NOTHING_YET = "nothing has been recorded in {}: start `llm-proxy serve`"
+_NOTHING_YET = "there is no database in {} yet; `llm-proxy serve` makes it when it has started"
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 from asyncio import CancelledError
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.base.clock import monotonic, wall
 from proxy.base.errors import CallerError, ProxyError, Unreachable, UpstreamError
@@ -26,59 +27,84 @@ class Identity:
 
 
 def record_of_exchange(x: Exchange, identity: Identity, pricer: Pricer) -> UsageRecord:
-    """The record of an exchange that ends now."""
+    """The record of an exchange that ends now. On the hot path: what is usual comes first."""
     now = monotonic()
     received = x.received
+    done = int((now - received) * _MICRO)
     outcome, status = _outcome(x)
     attempts = _attempts(x, now, outcome, pricer)
-    usage = _sum(attempts)
-    costs = [a.cost.total for a in attempts if a.cost is not None]
-    unpriced = any(a.usage is not None and a.cost is None for a in attempts)
-    last = x.attempts[-1] if x.attempts else None
-    error = x.error
-    caller = x.caller
-    headers = x.incoming.headers
+    spent = _spent(attempts)
+    reply, error, caller, trace = x.reply, x.error, x.caller, x.trace
+    served = x.attempts[-1] if reply is not None and x.attempts else None
+    label = x.incoming.headers.get
     return UsageRecord(
         id=x.id,
-        at=int(wall() * _MICRO) - _micro(now - received),
+        at=int(wall() * _MICRO) - done,
         worker=identity.worker,
         config=x.runtime.version,
         operation=x.operation.name,
         outcome=outcome,
         status=status,
-        done=_micro(now - received),
+        done=done,
         key=caller.name,
         team=caller.team,
         user=caller.user,
         project=caller.project,
-        customer=_label(headers.get("x-llm-proxy-customer")),
-        agent=_label(headers.get("x-llm-proxy-agent")),
-        session=_label(headers.get("x-llm-proxy-session")),
-        tags=_tags(caller.tags, headers.get("x-llm-proxy-tags")),
+        customer=_label(label("x-llm-proxy-customer")),
+        agent=_label(label("x-llm-proxy-agent")),
+        session=_label(label("x-llm-proxy-session")),
+        tags=_tags(caller.tags, label("x-llm-proxy-tags")),
         model=x.model,
         route=x.route.model if x.route is not None else None,
-        served_provider=last.provider if last is not None and x.reply is not None else None,
-        served_model=(last.model or None) if last is not None and x.reply is not None else None,
-        error=outcome if outcome == "client_gone" else _error(error),
+        served_provider=served.provider if served is not None else None,
+        served_model=(served.model or None) if served is not None else None,
+        error=None if error is None else _error(error, outcome),
         code=error.code if isinstance(error, ProxyError) else None,
         stream=x.stream,
         bytes_in=_bytes_in(x),
-        bytes_out=x.tail.total or (len(x.reply.body) if x.reply is not None else 0),
-        arrived=_micro(x.arrived - received),
-        admitted=_since(received, x.admitted),
-        first_token=_since(received, x.first_byte),
+        bytes_out=x.tail.total or (len(reply.body) if reply is not None else 0),
+        arrived=int((x.arrived - received) * _MICRO),
+        admitted=int((x.admitted - received) * _MICRO) if x.admitted else None,
+        first_token=int((x.first_byte - received) * _MICRO) if x.first_byte else None,
         overhead=_overhead(x),
-        usage=usage,
-        usage_source=_worst([a.usage_source for a in attempts]),
-        cost=None if unpriced or (usage is not None and not costs) else sum(costs),
-        unpriced=unpriced,
+        usage=spent.usage,
+        usage_source=spent.source,
+        cost=spent.cost,
+        unpriced=spent.unpriced,
         prices=pricer.version,
-        attempts=tuple(attempts),
-        trace=x.trace.trace,
-        span=x.trace.span,
-        parent=x.trace.parent,
-        sampled=x.trace.sampled,
+        attempts=attempts,
+        trace=trace.trace,
+        span=trace.span,
+        parent=trace.parent,
+        sampled=trace.sampled,
     )
+
+
+class _Spent(NamedTuple):
+    """Of all attempts together."""
+
+    usage: Usage | None
+    source: UsageSource | None
+    cost: int | None
+    unpriced: bool
+
+
+_NOTHING = _Spent(None, None, 0, False)
+
+
+def _spent(attempts: tuple[AttemptRecord, ...]) -> _Spent:
+    if not attempts:
+        return _NOTHING
+    if len(attempts) == 1:
+        (only,) = attempts
+        if only.usage is None:
+            return _NOTHING
+        if only.cost is None:
+            return _Spent(only.usage, only.usage_source, None, True)
+        return _Spent(only.usage, only.usage_source, only.cost.total, False)
+    unpriced = any(a.usage is not None and a.cost is None for a in attempts)
+    cost = None if unpriced else sum(a.cost.total for a in attempts if a.cost is not None)
+    return _Spent(_sum(attempts), _worst([a.usage_source for a in attempts]), cost, unpriced)
 
 
 def _outcome(x: Exchange) -> tuple[Outcome, int]:
@@ -94,33 +120,48 @@ def _outcome(x: Exchange) -> tuple[Outcome, int]:
     return "failed", error.status if isinstance(error, ProxyError) else 500
 
 
-def _attempts(x: Exchange, now: float, outcome: Outcome, pricer: Pricer) -> list[AttemptRecord]:
-    records = []
-    final = len(x.attempts) - 1
-    for place, attempt in enumerate(x.attempts):
-        usage, source = (
-            _usage_of_last(x, attempt) if place == final else _usage_of_failed(x, attempt)
-        )
-        error = attempt.error
-        if error is None and place == final and outcome != "completed":
-            error = outcome
-        records.append(
-            AttemptRecord(
-                provider=attempt.provider,
-                model=attempt.model,
-                started=_micro(attempt.started - x.received),
-                ended=_micro((attempt.ended or now) - x.received),
-                head=_since(x.received, attempt.head),
-                first_byte=_since(x.received, attempt.first_byte),
-                status=attempt.status,
-                error=error,
-                usage=usage,
-                usage_source=source,
-                cost=pricer.cost(attempt, usage) if usage is not None else None,
-                span=attempt.span,
-            )
-        )
-    return records
+def _attempts(
+    x: Exchange, now: float, outcome: Outcome, pricer: Pricer
+) -> tuple[AttemptRecord, ...]:
+    if not x.attempts:
+        return ()
+    *failed, last = x.attempts
+    usage, source = _usage_of_last(x, last)
+    error = last.error or (None if outcome == "completed" else outcome)
+    final = _attempt(x, last, last.ended or now, error, (usage, source), pricer)
+    if not failed:
+        return (final,)
+    before = [
+        _attempt(x, each, each.ended or now, each.error, _usage_of_failed(x, each), pricer)
+        for each in failed
+    ]
+    return (*before, final)
+
+
+def _attempt(  # noqa: PLR0917 - One caller above; a bundle would be made per request.
+    x: Exchange,
+    attempt: Attempt,
+    ended: float,
+    error: str | None,
+    used: tuple[Usage | None, UsageSource | None],
+    pricer: Pricer,
+) -> AttemptRecord:
+    received = x.received
+    usage, source = used
+    return AttemptRecord(
+        provider=attempt.provider,
+        model=attempt.model,
+        started=int((attempt.started - received) * _MICRO),
+        ended=int((ended - received) * _MICRO),
+        head=int((attempt.head - received) * _MICRO) if attempt.head else None,
+        first_byte=int((attempt.first_byte - received) * _MICRO) if attempt.first_byte else None,
+        status=attempt.status,
+        error=error,
+        usage=usage,
+        usage_source=source,
+        cost=pricer.cost(attempt, usage) if usage is not None else None,
+        span=attempt.span,
+    )
 
 
 def _usage_of_last(x: Exchange, attempt: Attempt) -> tuple[Usage | None, UsageSource | None]:
@@ -146,7 +187,7 @@ def _usage_of_failed(x: Exchange, attempt: Attempt) -> tuple[Usage | None, Usage
     return None, None
 
 
-def _sum(attempts: list[AttemptRecord]) -> Usage | None:
+def _sum(attempts: tuple[AttemptRecord, ...]) -> Usage | None:
     used = [a.usage for a in attempts if a.usage is not None]
     if len(used) < 2:
         return used[0] if used else None
@@ -159,16 +200,16 @@ def _worst(sources: list[UsageSource | None]) -> UsageSource | None:
     return next((source for source in order if source in sources), None)
 
 
-def _error(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
+def _error(error: BaseException, outcome: Outcome) -> str:
+    if outcome == "client_gone":
+        return outcome
     return error.kind if isinstance(error, ProxyError) else type(error).__name__
 
 
 def _overhead(x: Exchange) -> int | None:
     if not x.first_byte or not x.attempts:
         return None
-    return max(0, _micro(x.attempts[0].started - x.arrived))
+    return max(0, int((x.attempts[0].started - x.arrived) * _MICRO))
 
 
 def _bytes_in(x: Exchange) -> int:
@@ -191,11 +232,3 @@ def _tags(own: tuple[str, ...], given: str | None) -> tuple[str, ...]:
         return own
     named = (_label(tag.strip()) for tag in given[: 16 * _LONGEST_LABEL].split(","))
     return tuple(dict.fromkeys((*own, *(tag for tag in named if tag))))[:16]
-
-
-def _since(start: float, moment: float) -> int | None:
-    return _micro(moment - start) if moment else None
-
-
-def _micro(seconds: float) -> int:
-    return int(seconds * _MICRO)

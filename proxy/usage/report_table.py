@@ -85,7 +85,7 @@ def table(by: Sequence[Dimension], rows: Sequence[UsageRow], totals: Figures) ->
     if form.unit > 1:
         yield f"Tokens are in {_UNITS[form.unit]}."
     if not form.empty and (unseen := _unseen(figures)):
-        yield f"Not shown, because all of it is 0: {', '.join(unseen)}."
+        yield f"Not shown, all 0: {', '.join(_HEADS[name].lower() for name in unseen)}."
 
 
 def _fitting(
@@ -118,7 +118,9 @@ def _numbers(form: _Form, figures: Sequence[Figures]) -> list[list[str]]:
     unseen = _unseen(figures)
     columns = []
     for name, head in _HEADS.items():
-        if head.lower() in unseen and (not form.empty or name in _UNTIL_USED):
+        if (name in unseen and not form.empty) or (
+            name in _UNTIL_USED and not _used(name, figures)
+        ):
             continue
         amounts = [getattr(each, name) for each in figures]
         if form.unit > 1 and name.endswith("_tokens"):
@@ -132,11 +134,13 @@ def _numbers(form: _Form, figures: Sequence[Figures]) -> list[list[str]]:
 
 
 def _unseen(figures: Sequence[Figures]) -> list[str]:
-    return [
-        head.lower()
-        for name, head in _HEADS.items()
-        if not any(getattr(each, name) for each in figures)
-    ]
+    """What may be left out, and is told; the number of requests never is."""
+    able = (name for name in _HEADS if name != "requests" and name not in _UNTIL_USED)
+    return [name for name in able if not _used(name, figures)]
+
+
+def _used(name: str, figures: Sequence[Figures]) -> bool:
+    return any(getattr(each, name) for each in figures)
 
 
 def _aligned(costs: Sequence[int]) -> list[str]:

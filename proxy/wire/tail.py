@@ -17,6 +17,9 @@ _EDGE = 64
 _CLOSED_BY = {b"{": b"}", b"[": b"]"}
 _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
 
+_USAGE_NAME = b'"usage"'
+_FLAT = rb'[^{}"]*(?:"[^"\\{}]*"[^{}"]*)*'  # Members without objects, and no trick in a string.
+_SHALLOW = re.compile(rb'"usage"\s*:\s*(\{%b(?:\{%b\}%b)*\})' % (_FLAT, _FLAT, _FLAT))
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
 _TEXT = re.compile(
     rb'"(?:content|text|delta|arguments|reasoning_content)"\s*:\s*"((?:[^"\\]|\\.)*)"'
@@ -61,10 +64,15 @@ class Tail:
     def usage(self) -> bytes | None:
         """The JSON text of the last `usage` object, or None."""
         tail = self.last()
-        last = None
-        for last in _USAGE.finditer(tail):  # noqa: B007
-            pass
-        return None if last is None else _balanced(tail, last.end())
+        end = len(tail)
+        while (at := tail.rfind(_USAGE_NAME, 0, end)) >= 0:
+            # Nearly every usage object is flat but for its details: one match in C finds its end.
+            if (found := _SHALLOW.match(tail, at)) is not None:
+                return found.group(1)
+            if (name := _USAGE.match(tail, at)) is not None:
+                return _balanced(tail, name.end())
+            end = at
+        return None
 
 
 def says_end(events: bytes, end: StreamEnd) -> bool:

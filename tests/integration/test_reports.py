@@ -115,7 +115,7 @@ def test_json_has_totals_and_what_was_asked(postgres: str, run: Run) -> None:
     assert found["waiting"] == {"records": 0, "bytes": 0, "seconds": 0.0, "error": None}
     costs = [Decimal(row["cost_usd"]) for row in found["data"]]
     assert sum(costs) == Decimal(found["totals"]["cost_usd"]) > 0
-    assert found["data"][0]["hour"] == "2025-11-20T12:00:00Z"
+    assert found["data"][0]["hour"] == "2025-11-20T13:00:00Z"
 
 
 def test_what_waits_in_the_spool_is_told(postgres: str, run: Run, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_waits_in_the_spool_is_told(postgres: str, run: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("usage", "--by", "modle"), "did you mean `model`?"),
+        (("usage", "--by", "modl"), "did you mean `model`?"),
         (("usage", "--since", "soon"), "`since` must be a time such as"),
         (("usage", "--where", "modl=x"), "did you mean `model`?"),
         (("usage", "export", "--where", "hour=1"), "use `since` and `until`"),
@@ -165,6 +165,22 @@ def test_an_export_in_csv_and_json_is_the_same(postgres: str, run: Run) -> None:
     ]
     assert sum(row["cost_usd"] is None for row in found) == 1
     assert found[0]["attempts"][0]["usage"]["input"] == 100
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_an_export_counts_on_a_terminal(
+    postgres: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    done = run("usage", "export", *SINCE, store=_filled(postgres))
+    assert done.code == 0
+    assert terminal.getvalue().startswith(f"\r{len(mixed_books()):,} records, ")
+    assert terminal.getvalue().endswith("/s \n")
 
 
 def test_migrate_says_what_it_applied(empty_postgres: str, run: Run) -> None:
@@ -202,7 +218,7 @@ def test_a_configuration_that_is_not_there_ends_with_2(
 def test_an_embedded_store_is_used_or_started(data_dir: Path, run: Run, template: Path) -> None:
     done = run("usage", store="embedded", data=data_dir)
     assert done.code == 1
-    assert "nothing has been recorded" in done.err
+    assert "there is no database in" in done.err
     assert not (data_dir / "postgres").exists()
 
     async def beside() -> tuple[Printed, str]:
@@ -292,7 +308,7 @@ async def test_pages_over_http_are_the_whole_report(postgres: str) -> None:
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
-        (("by", "modle"), "did you mean `model`?"),
+        (("by", "modl"), "did you mean `model`?"),
         (("since", "x"), "`since` must be a time"),
         (("where", "x"), "NAME=VALUE"),
         (("where", "a\0b=x"), "does not know `a?b`"),

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
+from proxy.stores.postgres.transaction import transaction
+
 log = logging.getLogger("llm-proxy.postgres")
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -73,7 +75,7 @@ async def migrate(
 
 
 async def _apply_next(connection: asyncpg.Connection, files: Sequence[Migration]) -> str | None:
-    async with connection.transaction():
+    async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         await connection.execute(_NOTES)
         rows = await connection.fetch("SELECT name, checksum FROM schema_migrations")

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 
 from proxy.stores.postgres.migrate import MIGRATION_LOCK
+from proxy.stores.postgres.transaction import transaction
 
 _PREFIX = "usage_"
 _PATIENCE = "SET LOCAL lock_timeout = '5s'"
@@ -39,7 +40,7 @@ async def partition_days(connection: asyncpg.Connection) -> set[date]:
 
 async def make_partitions(connection: asyncpg.Connection, days: Iterable[date]) -> None:
     """Make those that are missing."""
-    async with connection.transaction():
+    async with transaction(connection):
         await connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         missing = set(days) - await partition_days(connection)
         for day in sorted(missing):
@@ -59,8 +60,7 @@ async def drop_partitions(connection: asyncpg.Connection, before: date) -> list[
     dropped = []
     for day in sorted(await partition_days(connection)):
         if day < before:
-            async with connection.transaction():
-                await connection.execute(_PATIENCE)
+            async with transaction(connection, _PATIENCE):
                 await connection.execute(f"DROP TABLE IF EXISTS {_name(day)}")
             dropped.append(day)
     return dropped

@@ -21,6 +21,7 @@ from proxy.core.accounting import RecordsRefused, StoreAway
 from proxy.stores.postgres import usage_hourly, usage_rows
 from proxy.stores.postgres.migrate import MigrationRefused, migrate
 from proxy.stores.postgres.partitions import drop_partitions, make_partitions
+from proxy.stores.postgres.transaction import transaction
 from proxy.stores.postgres.usage_rows import Row, clean, columns_of, row_of, without_nul
 from proxy.wire.record import UsageRecord
 
@@ -140,7 +141,7 @@ class PostgresUsage:
 
     async def position(self, segment: str) -> int:
         """How far the segment was shipped. Raises StoreAway."""
-        async with self._session() as connection, connection.transaction():
+        async with self._session() as connection, transaction(connection):
             return await _position(connection, segment)
 
     async def ship(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> int:
@@ -164,7 +165,7 @@ class PostgresUsage:
 
     async def forget(self, spool: str, keep: Collection[str]) -> None:
         """See UsageStore. Raises StoreAway."""
-        async with self._session() as connection, connection.transaction():
+        async with self._session() as connection, transaction(connection):
             await connection.execute(_FORGET, spool, list(keep))
 
     async def drop_partitions(self, before: date) -> list[date]:
@@ -191,8 +192,7 @@ class PostgresUsage:
             self._days |= days
 
     async def _transact(self, connection: asyncpg.Connection, batch: Batch) -> int:
-        async with connection.transaction(isolation="read_committed"):
-            await connection.execute(_LOCAL)
+        async with transaction(connection, _LOCAL):
             if not await _advance(connection, batch):
                 return await _position(connection, batch.segment)
             if batch.rows:
@@ -275,7 +275,7 @@ async def _position(connection: asyncpg.Connection, segment: str) -> int:
 async def _leave_out_known(connection: asyncpg.Connection, batch: Batch) -> None:
     """Leave out what is in the table already, or twice in the batch."""
     keys = [(row[0], row[1]) for row in batch.rows]
-    async with connection.transaction():
+    async with transaction(connection):
         known = await connection.fetch(_ALREADY, [at for at, _ in keys], [id_ for _, id_ in keys])
     seen = {(row["at"], row["id"]) for row in known}
     places = []

@@ -319,3 +319,22 @@ async def test_a_database_that_lost_its_schema(postgres: str) -> None:
     assert await store.ship("s/1", 0, 20, [record(1), record(2)]) == 20
     await assert_books_agree(postgres, [record(1), record(2)])
     await store.close()
+
+
+async def test_a_stalled_link_holds_nobody_up(postgres: str) -> None:
+    async with tcp_door(postgres) as port, TcpProxy(port) as link:
+        store = PostgresUsage(through(postgres, link.port))
+        await store.ship("s/1", 0, 10, [record(1)])
+        link.stall()
+        before = link.received
+        shipping = asyncio.get_running_loop().create_task(store.ship("s/1", 10, 20, [record(2)]))
+        async with asyncio.timeout(10):
+            while link.received == before:
+                await asyncio.sleep(0.005)
+            shipping.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await shipping
+        link.flow()
+        assert await store.ship("s/1", 10, 20, [record(2)]) == 20
+        await store.close()
+    await assert_books_agree(postgres, records(3)[1:])

@@ -98,7 +98,7 @@ def test_dimensions_come_in_lists_and_each_counts_once() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["modle"], "`by` does not know `modle`; did you mean `model`?"),
+        (["modl"], "`by` does not know `modl`; did you mean `model`?"),
         (["Team"], "did you mean `team`?"),
         (["zzz"], "there are model, team, key"),
         ([""], "must name at least one of"),

@@ -52,7 +52,13 @@ def test_columns_that_are_0_give_way_to_names_and_are_named() -> None:
     lines = _lines(by, group, figures=Figures(requests=3, completed=3, cost=5))
     assert "FAILED" not in lines[0]
     assert all(name in lines[1] for name in group)
-    assert lines[-1].startswith("Not shown, because all of it is 0: failed, refused, cut, gone")
+    assert lines[-1].startswith("Not shown, all 0: failed, refused, cut, gone, input, ")
+
+
+def test_a_group_of_nothing_shows_its_number_of_requests() -> None:
+    lines = _lines(("model", "team"), ("m" * 60, "t" * 40), figures=Figures())
+    assert lines[0].split() == ["MODEL", "TEAM", "REQUESTS", "COST", "USD"]
+    assert lines[1].split()[-2:] == ["0", "0.00"]
 
 
 def test_long_names_lose_their_middle() -> None:

@@ -119,16 +119,19 @@ async def test_the_server_is_killed_in_the_middle(
 ) -> None:
     dsn = await own_server.start()
     for number in range(4):
-        write_segment(tmp_path, number, records(1500, start=1500 * number))
+        write_segment(tmp_path, number, records(1000, start=1000 * number))
+    active = ActiveSegment(tmp_path, 4)
     store = PostgresUsage(dsn)
     _ = await store.position("")
     async with shipping(tmp_path, store) as shipper:
-        for least in (200, 2500):
-            await until_rows(dsn, least)
+        for number in range(4000, 6000, 1000):
+            await until_rows(dsn, number - 3000)
             assert own_server.pid is not None
             os.kill(own_server.pid, signal.SIGKILL)
+            active.append(b"".join(map(line_of, records(1000, start=number))))
             _ = await until_away(shipper)
             await until_back(shipper)
+        active.finish()
         await until_empty(tmp_path)
     await assert_books_agree(dsn, records(6000))
 
