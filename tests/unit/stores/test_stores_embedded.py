@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from proxy.stores.postgres import launch
 from proxy.stores.postgres.account import account
 from proxy.stores.postgres.cluster import running_address
 from proxy.stores.postgres.embedded import EmbeddedPostgres
@@ -23,9 +24,12 @@ from tests.fakes.postgres import query
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
+from proxy.stores.postgres import embedded
 from proxy.stores.postgres.embedded import EmbeddedPostgres
 
 async def main():
+    if len(sys.argv) > 2:
+        embedded._LAUNCH = sys.argv[2]
     server = EmbeddedPostgres(Path(sys.argv[1]))
     print(await server.start(), server.pid, flush=True)
     await asyncio.Event().wait()
@@ -97,18 +101,44 @@ async def test_a_killed_server_comes_back(data_dir: Path, template: Path) -> Non
     assert server.pid is None
 
 
-async def test_it_dies_with_its_parent(data_dir: Path, template: Path) -> None:
-    async with running(data_dir, template) as dsn:
-        await write(dsn)
+async def killed_parent(data_dir: Path, *arguments: str) -> str:
+    """Start a server in a process, kill that process, return the server's pid."""
     parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PROGRAM, str(data_dir)), stdout=subprocess.PIPE
+        *(sys.executable, "-c", _PROGRAM, str(data_dir), *arguments), stdout=subprocess.PIPE
     )
     assert parent.stdout is not None
     dsn, pid = (await parent.stdout.readline()).decode().split()
-    assert await count(dsn) == 1000
+    await write(dsn)
     parent.kill()
     await parent.wait()
-    # The successor waits until the last process of the old server has gone.
+    return pid
+
+
+async def test_it_dies_with_its_parent(data_dir: Path, template: Path) -> None:
+    async with running(data_dir, template):
+        pass
+    pid = await killed_parent(data_dir)
+    async with asyncio.timeout(20):
+        while await exists(Path(f"/proc/{pid}/cwd")):
+            await asyncio.sleep(0.01)
+    async with running(data_dir) as dsn:
+        assert await count(dsn) == 1000
+
+
+async def test_an_orphan_is_ended(
+    data_dir: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system does not tell a child of its parent's death."""
+    monkeypatch.setattr(
+        "proxy.stores.postgres.embedded._ORPHAN_PATIENCE", ((0.1, signal.SIGINT), (20.0, None))
+    )
+    async with running(data_dir, template):
+        pass
+    text = await asyncio.to_thread(Path(launch.__file__).read_text, encoding="utf-8")
+    careless = data_dir / "launch.py"
+    await asyncio.to_thread(careless.write_text, text.replace("    _follow(", "    str("))
+    pid = await killed_parent(data_dir, str(careless))
+    assert await exists(Path(f"/proc/{pid}/cwd"))
     async with running(data_dir) as dsn:
         assert await count(dsn) == 1000
     assert not await exists(Path(f"/proc/{pid}/cwd"))
