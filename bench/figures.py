@@ -34,6 +34,7 @@ _SCENARIOS: dict[str, scenarios.Scenario] = {
 _STARTS: dict[str, targets.Start] = {
     "baseline": targets.start_baseline,
     "proxy": targets.start_proxy,
+    "recorded": targets.start_recorded,
 }
 _TARGETS = ("direct", *_STARTS)
 _HEADLINE = {"chat": "cpu_us", "chunks": "cpu_us", "held": "held", "cold": "start_s"}
@@ -90,7 +91,8 @@ class Figures:
         for number in range(self._given.repeat):
             for name in names[number % len(names) :] + names[: number % len(names)]:
                 # Only the proxy promises to hold; the others show once that the bench can.
-                if scenario != "held" or name == "proxy" or number == 0:
+                once = scenario == "held" and name != "proxy" and number > 0
+                if not once and (name != "recorded" or scenario == "chat"):
                     self._one(scenario, name, number, partial(measure, bench, servers[name]))
 
     def _one(

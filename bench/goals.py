@@ -52,6 +52,13 @@ def _ratio(name: str, runs: dict[str, list[Numbers]], limit: float) -> Verdict:
     return Verdict(name, f"<= {limit:g} of baseline", text, ratio <= limit)
 
 
+def _records(on: list[Numbers], off: list[Numbers], limit: float) -> Verdict:
+    cost = median(values(on, "cpu_us")) - median(values(off, "cpu_us"))
+    return Verdict(
+        "usage records, per request", f"<= {limit:g} us", f"{cost:.1f} us", cost <= limit
+    )
+
+
 def _all_held(runs: list[Numbers]) -> Verdict:
     held, whole = min(values(runs, "held")), min(values(runs, "whole"))
     broken = max(values(runs, "broken"))
@@ -80,7 +87,11 @@ def judge(results: Results) -> list[Verdict]:
         targets = results.get(scenario, {})
         if "proxy" in targets and "baseline" in targets:
             verdicts.append(_ratio(name, targets, limit))
-    if cold := results.get("cold", {}).get("proxy"):
+    chat = results.get("chat", {})
+    if "proxy" in chat and "recorded" in chat:
+        verdicts.append(_records(chat["recorded"], chat["proxy"], 10))
+    colds = results.get("cold", {})
+    if cold := colds.get("recorded") or colds.get("proxy"):
         verdicts.append(_most("cold start to first answer", cold, "start_s", 1.5, "s"))
         verdicts.append(_most("idle worker, RSS", cold, "rss_mb", 80, "MB"))
         verdicts.append(_most("idle worker, PSS", cold, "pss_mb", 80, "MB"))

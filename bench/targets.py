@@ -37,6 +37,8 @@ providers:
     api_keys: [sk-vendor]
     pool: {{max_connections: 10000}}
 proxies: {{none: ["*"]}}
+store: {store}
+admin: {{listen: "127.0.0.1:0"}}
 telemetry: {{log: {{level: warning}}}}
 models:
   "*": {{targets: [{{provider: vendor, model: "*"}}]}}
@@ -115,15 +117,33 @@ def start_baseline(stack: ExitStack, vendor: Running, cores: Sequence[int], _: P
 
 
 def start_proxy(stack: ExitStack, vendor: Running, cores: Sequence[int], folder: Path) -> Running:
-    """The proxy in front of the vendor, its files in `folder`."""
+    """The proxy in front of the vendor, its files in `folder`; no usage records."""
+    return _start("proxy", "none", stack, vendor, cores, folder)
+
+
+def start_recorded(
+    stack: ExitStack, vendor: Running, cores: Sequence[int], folder: Path
+) -> Running:
+    """The same with a usage record for every request: what records cost is the difference."""
+    return _start("recorded", "embedded", stack, vendor, cores, folder)
+
+
+def _start(  # noqa: PLR0917 - The two above are its callers.
+    name: str,
+    store: str,
+    stack: ExitStack,
+    vendor: Running,
+    cores: Sequence[int],
+    folder: Path,
+) -> Running:
     port = free_port()
-    config = folder / f"proxy-{port}.yaml"
-    config.write_text(_CONFIG.format(port=port, key=KEY, upstream=vendor.url))
+    config = folder / f"{name}-{port}.yaml"
+    config.write_text(_CONFIG.format(port=port, key=KEY, upstream=vendor.url, store=store))
     arguments = ["-m", "proxy.cli.main", "serve", "--config", str(config)]
-    child = stack.enter_context(Child("proxy", arguments, cores=cores))
+    child = stack.enter_context(Child(name, arguments, cores=cores))
     url = f"http://127.0.0.1:{port}/v1"
     first_answer(url, child)
     worker = find_below(child.pid, "worker-0")
     if worker is None:
-        raise ChildFailed("proxy: no process of it has worker-0 in its command line")
-    return Running("proxy", url, worker, child.pid)
+        raise ChildFailed(f"{name}: no process of it has worker-0 in its command line")
+    return Running(name, url, worker, child.pid)

@@ -9,7 +9,7 @@ import ssl
 from proxy.base.clock import wall
 from proxy.base.errors import OperatorError
 from proxy.base.tasks import Tasks
-from proxy.build.accounting import ledger, open_spool, price_table, pulse_folder
+from proxy.build.accounting import keeps_records, ledger, open_spool, price_table, pulse_folder
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
@@ -36,7 +36,8 @@ class App:
         """Serve on a listening socket. Raises OperatorError for files that cannot be used."""
         settings = snapshot.settings
         self._spool = spool = open_spool(settings, self._worker)
-        await asyncio.to_thread(spool.open)
+        if keeps_records(settings):
+            await asyncio.to_thread(spool.open)
         self._built = await self._build(snapshot, spool, None)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler)

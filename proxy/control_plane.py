@@ -15,7 +15,7 @@ from proxy.admin.server import AdminServer
 from proxy.admin.usage import usage_routes
 from proxy.base.secret import Secret
 from proxy.base.tasks import Tasks
-from proxy.build.accounting import pulse_folder, spool_folder
+from proxy.build.accounting import keeps_records, pulse_folder, spool_folder
 from proxy.build.bookkeeping import Bookkeeping
 from proxy.build.telemetry import telemetry_options
 from proxy.config.snapshot import Snapshot
@@ -72,6 +72,13 @@ class ControlPlane:
 
     async def _begin(self, snapshot: Snapshot) -> None:
         settings = snapshot.settings
+        if keeps_records(settings):
+            self._keep_books(snapshot)
+        _ = self._tasks.spawn(self._feel(pulse_folder(settings)), name="pulses")
+        self._admin = await self._listen(snapshot)
+
+    def _keep_books(self, snapshot: Snapshot) -> None:
+        settings = snapshot.settings
         spool = spool_folder(settings)
         self._books = Bookkeeping(
             settings.store, settings.data_dir, spool, settings.telemetry.retention
@@ -80,8 +87,6 @@ class ControlPlane:
         state = pulse_folder(settings) / "follower.state"
         self._follower = Follower(spool, state, self._observe)
         self._following = self._tasks.spawn(self._follower.run(), name="follower")
-        _ = self._tasks.spawn(self._feel(pulse_folder(settings)), name="pulses")
-        self._admin = await self._listen(snapshot)
 
     async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
         assert self._telemetry is not None
@@ -151,7 +156,7 @@ class ControlPlane:
     def _ready(self) -> dict[str, object]:
         assert self._snapshot is not None
         books = self._books
-        why_not = books.why_not() if books is not None else None
+        why_not = books.why_not() if books is not None else "none"
         workers = self._pulses
         return {
             "ready": True,  # Traffic needs no store: without one this is degraded, not down.

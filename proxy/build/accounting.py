@@ -9,7 +9,8 @@ from pathlib import Path
 
 from proxy.config.accounting import Price as PriceSettings
 from proxy.config.settings import Settings
-from proxy.usage.ledger import SpoolLedger
+from proxy.core.ledger import Ledger
+from proxy.usage.ledger import NoLedger, SpoolLedger
 from proxy.usage.pricer import Pricer, Vendor
 from proxy.usage.prices.files import in_force
 from proxy.usage.prices.price import Price, from_usd
@@ -42,8 +43,15 @@ def price_table(settings: Settings) -> PriceTable:
     return table
 
 
-def ledger(settings: Settings, table: PriceTable, spool: Spool, worker: str) -> SpoolLedger:
+def keeps_records(settings: Settings) -> bool:
+    """Whether usage is recorded at all."""
+    return settings.store != "none"
+
+
+def ledger(settings: Settings, table: PriceTable, spool: Spool, worker: str) -> Ledger:
     """The ledger of a runtime."""
+    if not keeps_records(settings):
+        return NoLedger()
     return SpoolLedger(
         spool,
         _pricer(settings, table),

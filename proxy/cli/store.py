@@ -28,6 +28,8 @@ async def store_address(settings: Settings, *, make: bool = False) -> AsyncItera
     if isinstance(settings.store, Secret):
         yield settings.store.reveal()
         return
+    if settings.store == "none":
+        raise StoreAway("`store: none` keeps no usage records; name a store, or `embedded`")
     data_dir = settings.data_dir
     if (address := await _running(data_dir)) is not None:
         yield address

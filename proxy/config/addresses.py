@@ -28,6 +28,9 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")
 
 
+StoreWord = Literal["embedded", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where to listen. Port 0: the kernel chooses."""
@@ -96,16 +99,20 @@ def proxy_url(value: object) -> Secret:
     return Secret(text.rstrip("/"))
 
 
-def store(value: object) -> Secret | Literal["embedded"]:
-    """`embedded`, or the URL of a PostgreSQL database as libpq reads it."""
+def store(value: object) -> Secret | StoreWord:
+    """`embedded`, `none`, or the URL of a PostgreSQL database as libpq reads it."""
     if value == "embedded":
         return "embedded"
+    if value == "none":
+        return "none"
     text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
     scheme, found, _ = text.partition("://")
     if not found:
-        raise ValueError("must be embedded, or a URL such as postgresql://user:password@host/name")
+        raise ValueError(
+            "must be embedded, none, or a URL such as postgresql://user:password@host/name"
+        )
     if scheme not in _STORE_SCHEMES:
-        raise ValueError("must be embedded, or begin with postgresql:// or postgres://")
+        raise ValueError("must be embedded, none, or begin with postgresql:// or postgres://")
     if not _URL.fullmatch(text) or "#" in text or _BAD_ESCAPE.search(text):
         raise ValueError("must be a URL in visible ASCII; in a password write %XX for the rest")
     if not _store_parts(text):
@@ -137,7 +144,7 @@ def _is_store_host(text: str) -> bool:
     return (host[0] != "[" or _is_ipv6(host[1:-1])) and 0 < int(port or 5432) <= 65535
 
 
-def shown_store(value: Secret | Literal["embedded"], info: SerializationInfo[Any]) -> str:
+def shown_store(value: Secret | StoreWord, info: SerializationInfo[Any]) -> str:
     return shown(value, info) if isinstance(value, Secret) else value
 
 
@@ -174,7 +181,7 @@ def _is_ipv6(text: str) -> bool:
 
 Listen = Annotated[Address, PlainValidator(address), PlainSerializer(str)]
 CollectorUrl = Annotated[StrictStr, BeforeValidator(collector_url)]
-Store = Annotated[Secret | Literal["embedded"], PlainValidator(store), PlainSerializer(shown_store)]
+Store = Annotated[Secret | StoreWord, PlainValidator(store), PlainSerializer(shown_store)]
 BaseUrl = Annotated[StrictStr, BeforeValidator(base_url)]
 ProxyUrl = Annotated[Secret, PlainValidator(proxy_url), PlainSerializer(shown)]
 Hosts = Annotated[tuple[StrictStr, ...], BeforeValidator(hosts)]

@@ -31,3 +31,13 @@ class SpoolLedger:
     def settle(self, x: Exchange, /) -> None:
         """Write the record."""
         self._spool.append(line_of(record_of_exchange(x, self._identity, self._pricer)))
+
+
+class NoLedger:
+    """For `store: none`: the operator wants no records."""
+
+    def admit(self) -> None:
+        """Nothing can stand in the way."""
+
+    def settle(self, _x: Exchange, /) -> None:
+        """Nothing is written."""
