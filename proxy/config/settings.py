@@ -45,6 +45,15 @@ def _strategy(value: object) -> object:
     return value
 
 
+def _content(value: object) -> object:
+    if value == "full":
+        raise ValueError(
+            "`full` is part of the configuration language but not built in this version; "
+            "use metadata"
+        )
+    return value
+
+
 class TlsFiles(SettingsSection):
     """TLS towards clients; both files or none."""
 
@@ -127,8 +136,8 @@ class Telemetry(SettingsSection):
     """What is told about the traffic."""
 
     log: Log = Log()
-    content: Literal["none", "metadata", "full"] = "metadata"
-    """What is kept of prompts and answers."""
+    content: Annotated[Literal["none", "metadata"], BeforeValidator(_content)] = "metadata"
+    """What is kept of prompts and answers: in this version never their text."""
     retention: Retention = 7 * 86400.0
     """How long single usage records are kept in the store."""
     otlp: Otlp = Otlp()

@@ -45,7 +45,7 @@ subsets = st.lists(st.sampled_from(["model", "provider", "key", "team"]), unique
 telemetries = st.builds(
     Telemetry,
     log=st.builds(Log, level=st.sampled_from(["debug", "error"])),
-    content=st.sampled_from(["none", "metadata", "full"]),
+    content=st.sampled_from(["none", "metadata"]),
     retention=st.floats(min_value=86400.0, max_value=3660 * 86400.0),
     otlp=st.builds(
         Otlp,
