@@ -75,4 +75,4 @@ def test_an_offence_is_found(line: str) -> None:
 
 
 def test_paths_in_a_container_and_urls_are_no_offence() -> None:
-    assert offences("a.md", "/etc/llm-proxy/config.yaml https://host/work/items ./home/") == []
+    assert offences("a.md", "/etc/llm-proxy/config.yaml https://host/works/items ./home/") == []
