@@ -151,6 +151,7 @@ class Exchange:
             try:
                 fn(self)
             except Exception:
+                # One that fails must not keep the others from running.
                 log.exception("an end action of %s failed", self.id)
 
     @property

@@ -43,6 +43,7 @@ class Handler:
         except ConnectionError:
             arrival.keep_alive = False  # The caller is gone; nobody is there to be told.
         except Exception:
+            # A bug of ours: the caller gets an answer, the log the story.
             log.exception("%s failed", arrival.id)
             self._refuse(out, InternalError("something went wrong in the proxy; its log says what"))
         finally:
