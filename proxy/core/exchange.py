@@ -19,6 +19,7 @@ from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
 from proxy.core.tracing import NOT_TRACED
 from proxy.wire.operations import Operation
+from proxy.wire.record import Content, Usage
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Exchange:
         "attempts",
         "body",
         "caller",
+        "content",
+        "counted",
         "error",
         "filters",
         "finished",
@@ -112,6 +115,8 @@ class Exchange:
         self.reply: Reply | None = None
         self.error: BaseException | None = None
         self.tail = Tail()
+        self.counted: Usage | None = None  # By ourselves, where the vendor said nothing.
+        self.content: Content | None = None  # With `telemetry.content: full` alone.
         self.filters: list[Decoder] = []
         self.watchers: list[Callable[[bytes], None]] = []
         self._on_reply: list[Callable[[Reply], None]] = []

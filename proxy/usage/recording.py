@@ -77,6 +77,7 @@ def record_of_exchange(x: Exchange, identity: Identity, pricer: Pricer) -> Usage
         span=trace.span,
         parent=trace.parent,
         sampled=trace.sampled,
+        content=x.content,
     )
 
 
@@ -175,6 +176,8 @@ def _usage_of_last(x: Exchange, attempt: Attempt) -> tuple[Usage | None, UsageSo
         return _usage_of_failed(x, attempt)
     if not 200 <= attempt.status < 300:
         return None, None
+    if x.counted is not None:
+        return x.counted, "counted"
     return estimate(_bytes_in(x), x.tail.text_bytes()), "estimated"
 
 
