@@ -19,7 +19,6 @@ from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
 from proxy.core.tracing import NOT_TRACED
 from proxy.wire.operations import Operation
-from proxy.wire.record import Content, Usage
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.core.target import Route, Target
     from proxy.core.upload import FormUpload, StreamUpload
     from proxy.wire.body import Body
+    from proxy.wire.record import Content, Usage
 
 log = logging.getLogger("llm-proxy.exchange")
 
