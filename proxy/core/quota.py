@@ -1,0 +1,168 @@
+"""Where limits and budgets meet the stores that count: rules, what a request asks for, grants.
+
+A `Rule` is one wall of one scope: so many requests, tokens, slots or nano-USD per window. A request
+asks a `Quota` (the rules that apply to it, bound to a store once) for all it may need; the store
+checks every rule and then takes from all of them, or from none. What was taken is a `Grant`, held
+until it is settled to the truth: synchronously, exactly once, whatever happened.
+
+- requests, tokens per `Sliding` window: in no window of that length, wherever it begins, is more
+  taken than the limit (ADR 0009). Settling moves what was taken in its own moment.
+- concurrency: a lease. It ends with the grant; that of a dead worker ends by itself.
+- money per `Calendar` window: spent + held never passes the limit. The window is that of the moment
+  of the hold. The hold of a dead worker is charged in full, and corrected when the record comes.
+
+Implemented by `stores/memory` (one worker) and `stores/redis`; one contract suite runs on both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from proxy.base.periods import Period
+
+Measure = Literal["requests", "tokens", "concurrency", "money"]
+
+ScopeKind = Literal[
+    "key", "user", "team", "project", "customer", "agent", "session", "tag", "model", "provider",
+    "global", "key_model",
+]  # fmt: skip
+
+
+class Scope(NamedTuple):
+    """Whose limit it is. `name` is empty for `global`, `<key>/<model>` for `key_model`."""
+
+    kind: ScopeKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} `{self.name}`" if self.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """The last so many seconds, at any moment."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """A day, a week (from Monday) or a month of a time zone, or all time. Of what a window leaves
+    unspent, `rollover` (0 to 1) is added to the next `expires` windows."""
+
+    period: Period
+    zone: str = "UTC"
+    rollover: float = 0.0
+    expires: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One wall. `limit`: requests, tokens, slots or nano-USD. `name`: the setting, for messages.
+    What is not `hard` is counted and refuses nobody."""
+
+    scope: Scope
+    name: str
+    measure: Measure
+    limit: int
+    window: Sliding | Calendar | None  # None for concurrency.
+    hard: bool = True
+
+    @property
+    def key(self) -> str:
+        """What the store knows its count by: a rule whose limit changes keeps its count."""
+        return f"{self.scope.kind}:{self.scope.name}:{self.name}"
+
+
+class Demand(NamedTuple):
+    """What a request, or an attempt, may need at most. Of money anything from `least` to `money`
+    will do: the store gives as much as every budget allows."""
+
+    id: str  # Unique for ever: of the request, or of the request and the attempt.
+    tokens: int = 0
+    money: int = 0
+    least: int = 0
+
+
+class Level(NamedTuple):
+    """How a rule stands after a decision."""
+
+    rule: Rule
+    remaining: int  # Of the limit (rollover included); never below 0.
+    reset: float  # Seconds until all that was taken counts no more; 0 when nothing was.
+
+
+class Denial(NamedTuple):
+    """Which rule said no: of several the one that opens last."""
+
+    level: Level
+    retry_after: float | None  # Seconds until this demand would be granted; None: never.
+
+
+class QuotaExceeded(Exception):
+    """A rule says no. Nothing was taken."""
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(f"{denial.level.rule.key} is used up")
+        self.denial = denial
+
+
+class QuotaUnknown(Exception):
+    """The store cannot be asked, or does not know yet. Nothing was taken, or what was ends by
+    itself."""
+
+
+class Grant(Protocol):
+    """What one demand was given. Exactly one of `settle` and `cancel` ends it; a second call, of
+    either, does nothing. Both are synchronous and never raise."""
+
+    money: int  # Nano-USD held.
+
+    def levels(self) -> tuple[Level, ...]:
+        """The rules in their order, as they stood when this was granted."""
+
+    async def grow(self, money: int) -> int:
+        """Hold up to so much more. Returns what was added: 0 when nothing is left, or the store
+        is away."""
+
+    def settle(self, tokens: int, money: int) -> None:
+        """This was used in truth. More than was held is counted too."""
+
+    def cancel(self) -> None:
+        """It came to nothing: give everything back, the request too."""
+
+
+class Quota(Protocol):
+    """Rules bound to a store. Kept and shared: binding costs, asking should not."""
+
+    rules: tuple[Rule, ...]
+
+    async def take(self, demand: Demand) -> Grant:
+        """All or nothing. Raises QuotaExceeded, QuotaUnknown."""
+
+
+class QuotaStore(Protocol):
+    """Counts."""
+
+    def bind(self, rules: tuple[Rule, ...]) -> Quota:
+        """The rules as one quota."""
+
+    def correct(self, id: str, money: int) -> None:
+        """A record came for a hold that had been charged in full because its worker died: charge
+        what it says. Unknown and settled ids are left alone."""
+
+    def failing(self) -> str | None:
+        """Why the store cannot be used now, or None."""
+
+    async def run(self) -> None:
+        """Renew leases, send what waits. Cancel it, then `close`."""
+
+    async def close(self) -> None:
+        """Send what waits, as long as that is quick, and let go."""
+
+
+class Balances(Protocol):
+    """What was spent before this process began."""
+
+    async def spent(self, rules: tuple[Rule, ...]) -> Mapping[str, int]:
+        """Nano-USD in the present window of each money rule, by `Rule.key`. Raises QuotaUnknown."""
