@@ -24,25 +24,32 @@ _TEXT = (
 )
 
 
-def _json_answer(status: bytes, body: bytes, more: bytes = b"") -> bytes:
+def json_answer(status: bytes, body: bytes, more: bytes = b"") -> bytes:
+    """A whole answer of JSON."""
     head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
     return head % (status, len(body), more) + body
 
 
-CHAT_BODY = (
+def plain_body(usage: str) -> bytes:
+    """The body of an answer that is not streamed; `usage`: the member with the comma before it."""
+    return _PLAIN.replace(b"%s", usage.encode())
+
+
+_PLAIN = (
     b'{"id":"chatcmpl-bench","object":"chat.completion","created":1790000000,"model":"bench-1",'
-    b'"choices":[{"index":0,"message":{"role":"assistant","content":"%s","refusal":null},'
-    b'"logprobs":null,"finish_reason":"stop"}],"usage":%s,"system_fingerprint":"fp_bench"}'
-) % (_TEXT.encode(), (_USAGE_JSON % (40, 270)).encode())
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"%b","refusal":null},'
+    b'"logprobs":null,"finish_reason":"stop"}]%%s,"system_fingerprint":"fp_bench"}'
+) % _TEXT.encode()
+CHAT_BODY = plain_body(f',"usage":{_USAGE_JSON % (40, 270)}')
 """The body of every answer that is not streamed: 0.5 kB."""
 
-CHAT = _json_answer(b"200 OK", CHAT_BODY, b"x-request-id: req_bench\r\n")
-NOT_FOUND = _json_answer(
+CHAT = json_answer(b"200 OK", CHAT_BODY, b"x-request-id: req_bench\r\n")
+NOT_FOUND = json_answer(
     b"404 Not Found",
     b'{"error":{"message":"The bench vendor knows chat completions only.",'
     b'"type":"invalid_request_error","param":null,"code":"not_found"}}',
 )
-BAD_REQUEST = _json_answer(
+BAD_REQUEST = json_answer(
     b"400 Bad Request",
     b'{"error":{"message":"This is not HTTP.","type":"invalid_request_error",'
     b'"param":null,"code":null}}',
@@ -115,8 +122,12 @@ class Frames:
 
 def stream_end(chunks: int, *, usage: bool) -> bytes:
     """The finish reason, usage if it was asked for, `[DONE]`, and the end of the body."""
+    return end_of_stream(_USAGE_JSON % (chunks, 230 + chunks) if usage else None)
+
+
+def end_of_stream(usage: str | None) -> bytes:
+    """The same with this usage, or none."""
     frames = [_frame(_chunk("", '"stop"'))]
-    if usage:
-        counted = f',"usage":{_USAGE_JSON % (chunks, 230 + chunks)}'
-        frames.append(_frame(_CHUNK.format(choices="", rest=counted)))
+    if usage is not None:
+        frames.append(_frame(_CHUNK.format(choices="", rest=f',"usage":{usage}')))
     return b"".join([*frames, _frame("[DONE]"), b"0\r\n\r\n"])

@@ -2,8 +2,9 @@
 
 One `asyncio.Protocol` per connection on uvloop, parsed by httptools, no framework and no task.
 Requests may be pipelined: they are answered in order, a stream holds back those behind it. A client
-that does not read stops its own stream and no other. See `answers.py` for what is said and how a
-request chooses the pace. Run: `python -m bench.vendor [--port N] [--for SECONDS]`.
+that does not read stops its own stream and no other. `answers.py` has what is said and how a
+request chooses the pace, `ordered.py` how it orders another answer.
+Run: `python -m bench.vendor [--port N] [--for SECONDS]`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from typing import cast
 import httptools
 import uvloop
 
-from bench import answers
+from bench import answers, ordered
 from bench.measure import raise_file_limit
 from bench.pacer import Pacer
 from bench.service import announce, serve_for
@@ -26,20 +27,19 @@ _PAUSED_RETRY = 0.001
 class _Stream:
     """One answer on its way out; stepped by the pacer, one write a step."""
 
-    __slots__ = ("_connection", "_frames", "_next", "_plan", "_usage", "stopped")
+    __slots__ = ("_connection", "_end", "_frames", "_next", "_plan", "stopped")
 
     def __init__(
         self,
         connection: "VendorConnection",
         plan: answers.Plan,
         frames: list[bytes],
-        *,
-        usage: bool,
+        end: bytes | None,
     ) -> None:
         self._connection = connection
         self._plan = plan
         self._frames = frames
-        self._usage = usage
+        self._end = end
         self._next = 0
         self.stopped = False
 
@@ -53,7 +53,10 @@ class _Stream:
             self._next = number + 1
             self._connection.write(self._frames[number])
             return self._plan.pace
-        self._connection.write(answers.stream_end(self._plan.chunks, usage=self._usage))
+        if self._end is None:
+            self._connection.hang_up()
+            return None
+        self._connection.write(self._end)
         self._connection.stream_ended()
         return None
 
@@ -62,7 +65,7 @@ class VendorConnection(asyncio.Protocol):
     """One client of the vendor."""
 
     __slots__ = (
-        "_body", "_frames", "_pacer", "_parser", "_plan", "_stream", "_transport", "_url",
+        "_body", "_frames", "_order", "_pacer", "_parser", "_plan", "_stream", "_transport", "_url",
         "_waiting", "paused",
     )  # fmt: skip
 
@@ -72,9 +75,10 @@ class VendorConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._stream: _Stream | None = None
-        self._waiting: deque[tuple[bytes, bytes, bytes]] = deque()
+        self._waiting: deque[tuple[bytes, bytes, bytes, bytes]] = deque()
         self._url = b""
         self._plan = b""
+        self._order = b""
         self._body: list[bytes] = []
         self.paused = False
 
@@ -98,20 +102,23 @@ class VendorConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.write(answers.BAD_REQUEST)
-            if self._transport is not None:
-                self._transport.close()
+            self.hang_up()
 
     def on_message_begin(self) -> None:
         self._url = b""
         self._plan = b""
+        self._order = b""
         self._body = []
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == b"x-bench-plan":
+        name = name.lower()
+        if name == b"x-bench-plan":
             self._plan = value
+        elif name == b"x-bench-answer":
+            self._order = value
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -119,13 +126,18 @@ class VendorConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         if self._stream is not None or self._waiting:
-            self._waiting.append((self._url, self._plan, body))
+            self._waiting.append((self._url, self._plan, self._order, body))
         else:
-            self._answer(self._url, self._plan, body)
+            self._answer(self._url, self._plan, self._order, body)
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
+
+    def hang_up(self) -> None:
+        """Close when all is written."""
+        if self._transport is not None:
+            self._transport.close()
 
     def stream_ended(self) -> None:
         """The pacer wrote the last byte of a stream: answer what waited behind it."""
@@ -133,19 +145,36 @@ class VendorConnection(asyncio.Protocol):
         while self._waiting and self._stream is None:
             self._answer(*self._waiting.popleft())
 
-    def _answer(self, url: bytes, plan: bytes, body: bytes) -> None:
+    def _answer(self, url: bytes, plan: bytes, order: bytes, body: bytes) -> None:
         if url.partition(b"?")[0] not in _CHAT_PATHS:
             self.write(answers.NOT_FOUND)
+        elif order and (wanted := ordered.read(order)) is not None:
+            self._answer_ordered(wanted, plan, body)
         elif answers.wants_stream(body):
-            self._begin(answers.read_plan(plan) or answers.plan_of_model(body), body)
+            steps = _plan(plan, body)
+            end = answers.stream_end(steps.chunks, usage=answers.wants_usage(body))
+            self._begin(steps, end)
         else:
             self.write(answers.CHAT)
 
-    def _begin(self, plan: answers.Plan, body: bytes) -> None:
+    def _answer_ordered(self, order: ordered.Order, plan: bytes, body: bytes) -> None:
+        if (refusal := order.refusal) is not None:
+            self.write(refusal)
+        elif answers.wants_stream(body):
+            self._begin(_plan(plan, body), order.stream_end(asked=answers.wants_usage(body)))
+        else:
+            self.write(order.plain())
+            if order.cut:
+                self.hang_up()
+
+    def _begin(self, plan: answers.Plan, end: bytes | None) -> None:
         self.write(answers.STREAM_HEAD)
-        frames = self._frames.up_to(plan.chunks)
-        self._stream = _Stream(self, plan, frames, usage=answers.wants_usage(body))
+        self._stream = _Stream(self, plan, self._frames.up_to(plan.chunks), end)
         self._pacer.add(self._stream, plan.delay)
+
+
+def _plan(named: bytes, body: bytes) -> answers.Plan:
+    return answers.read_plan(named) or answers.plan_of_model(body)
 
 
 async def start(port: int = 0) -> asyncio.Server:
