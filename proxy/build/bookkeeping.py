@@ -14,14 +14,16 @@ from proxy.base.secret import Secret
 from proxy.base.tasks import Tasks
 from proxy.core.accounting import StoreAway
 from proxy.stores.postgres.embedded import EmbeddedPostgres
-from proxy.stores.postgres.programs import NoPostgres
+from proxy.stores.postgres.programs import InUse, NoPostgres
 from proxy.stores.postgres.usage import PostgresUsage
 from proxy.usage.shipper import Shipper, ShipperState
 
 log = logging.getLogger("llm-proxy.bookkeeping")
 
 _LET_WORKERS_START = 1.0  # Seconds: making a database would take their processor time.
+_AGAIN_SOON = 0.5
 _AGAIN = 30.0
+_PATIENCE = 1.0  # Until it is told that a command has the server.
 _EVERY_HOUR = 3600.0
 
 
@@ -73,15 +75,24 @@ class Bookkeeping:
     async def _address(self) -> str:
         if isinstance(self._store, Secret):
             return self._store.reveal()
+        pause = _AGAIN_SOON
         while True:
-            embedded = EmbeddedPostgres(self._data_dir)
+            embedded = EmbeddedPostgres(self._data_dir, patience=_PATIENCE)
             try:
                 dsn = await embedded.start()
             except (NoPostgres, OSError) as error:
                 if str(error) != self._why_not:
                     log.error("no store: %s; usage records wait in %s", error, self._spool)  # noqa: TRY400
                 self._why_not = str(error)
-                await asyncio.sleep(_AGAIN)
+                if not isinstance(error, InUse):  # A command has it: take it as soon as it ends.
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _AGAIN)
+            except Exception:
+                # A server that dies while it starts can fail a client in any way. Whatever it was,
+                # records must not wait for a restart of control.
+                log.exception("the store could not be started; trying again")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _AGAIN)
             else:
                 self._embedded = embedded
                 return dsn

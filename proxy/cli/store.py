@@ -1,7 +1,8 @@
 """The store for a command that runs beside the service, or without it.
 
 `store: embedded` belongs to control while `llm-proxy serve` runs; then its server is used. Else it
-is started for as long as the command takes.
+is started for as long as the command takes; a `serve` that is started meanwhile waits for that and
+takes over at once.
 """
 
 import asyncio
@@ -10,14 +11,17 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from proxy.base.clock import monotonic
 from proxy.base.secret import Secret
 from proxy.config.settings import Settings
 from proxy.core.accounting import StoreAway
 from proxy.stores.postgres.cluster import running_address
 from proxy.stores.postgres.embedded import EmbeddedPostgres
-from proxy.stores.postgres.programs import NoPostgres
+from proxy.stores.postgres.programs import InUse, NoPostgres
 from proxy.stores.postgres.sessions import answers
 
+_LOOK = 0.1  # Seconds between two looks who has the server.
+_PATIENCE = 30.0  # It may recover from a crash.
 _NOTHING_YET = "there is no database in {} yet; `llm-proxy serve` makes it when it has started"
 
 
@@ -36,7 +40,7 @@ async def store_address(settings: Settings, *, make: bool = False) -> AsyncItera
         return
     if not make and not await asyncio.to_thread(_has_data, data_dir):
         raise StoreAway(_NOTHING_YET.format(data_dir))
-    server = EmbeddedPostgres(data_dir)
+    server = EmbeddedPostgres(data_dir, patience=_LOOK)
     try:
         address = await _started(server, data_dir)
         yield address
@@ -52,13 +56,18 @@ async def _running(data_dir: Path) -> str | None:
 async def _started(server: EmbeddedPostgres, data_dir: Path) -> str:
     if sys.stderr.isatty():
         sys.stderr.write("llm-proxy: starting the embedded PostgreSQL for this command\n")
-    try:
-        return await server.start()
-    except (NoPostgres, OSError) as error:
-        # `serve` may have been quicker.
-        if (address := await _running(data_dir)) is not None:
-            return address
-        raise StoreAway(str(error)) from error
+    until = monotonic() + _PATIENCE
+    while True:
+        try:
+            return await server.start()
+        except InUse as error:
+            # `serve` was quicker, or ends just now.
+            if (address := await _running(data_dir)) is not None:
+                return address
+            if monotonic() >= until:
+                raise StoreAway(str(error)) from error
+        except (NoPostgres, OSError) as error:
+            raise StoreAway(str(error)) from error
 
 
 def _has_data(data_dir: Path) -> bool:

@@ -43,6 +43,8 @@ _SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",  # A statement may hold what a caller wrote.
 }
+# A client that gave up must not wait on in a queue for a lock, holding others.
+_SINCE_15 = {"client_connection_check_interval": "1s"}
 _SINCE_18 = {"io_method": "sync"}
 
 
@@ -61,14 +63,14 @@ class Cluster:
     def unfinished(self) -> Path:
         return self.root / "data.new"
 
+    @property
+    def nameless(self) -> Path:
+        """Where an initdb for a user without a name is put."""
+        return self.root / "initdb"
+
     def prepare(self) -> None:
-        """Make the folder. Raises NoPostgres when the account may not enter it."""
+        """Make the folder."""
         self.root.mkdir(parents=True, exist_ok=True)
-        if (folder := self.account.barred_from(self.root)) is not None:
-            raise NoPostgres(
-                f"PostgreSQL does not run as root, and the user `nobody` may not enter {folder}: "
-                "run llm-proxy as another user, or choose another data_dir"
-            )
 
     def major(self) -> int | None:
         """The major version that made the data, if there is data."""
@@ -101,6 +103,18 @@ class Cluster:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def own(self) -> int | None:
+        """The lock of whoever runs the server, ours now, with our process id in the file; or None
+        when another process has it."""
+        if (descriptor := self.lock("owner")) is not None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d" % os.getpid(), 0)
+        return descriptor
+
+    def owner(self) -> str:
+        """The process id that the owner wrote down."""
+        return (self.root / "owner").read_text(encoding="ascii", errors="replace")[:20] or "?"
 
     def lock(self, name: str) -> int | None:
         """The descriptor of a lock that is ours now, or None when another process has it."""
@@ -146,7 +160,8 @@ class Cluster:
 
     def command(self, sockets: Path, major: int, extra: Mapping[str, str]) -> Sequence[str]:
         """Arguments of `postgres`: nothing depends on a file that somebody may have edited."""
-        settings = _SETTINGS | (_SINCE_18 if major >= 18 else {}) | dict(extra)
+        settings = _SETTINGS | (_SINCE_15 if major >= 15 else {})
+        settings |= (_SINCE_18 if major >= 18 else {}) | dict(extra)
         settings["unix_socket_directories"] = str(sockets)
         pairs = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return ["-D", str(self.data), *pairs]

@@ -5,15 +5,15 @@ dies, and recovers by itself after `kill -9` of either. It listens on a Unix soc
 by one process, which is not the one that collects all children (`waitpid(-1)`): that is control.
 
     server = EmbeddedPostgres(data_dir)
-    dsn = await server.start()      # raises NoPostgres, with what the operator can do
+    dsn = await server.start()      # raises NoPostgres, with what the operator can do, or InUse
     await server.stop()
 """
 
 import asyncio
 import logging
 import os
+import shutil
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,16 +25,14 @@ import asyncpg
 
 from proxy.base.clock import monotonic
 from proxy.base.tasks import Tasks
-from proxy.stores.postgres import launch
 from proxy.stores.postgres.account import account
+from proxy.stores.postgres.children import Children, end
 from proxy.stores.postgres.cluster import DATABASE, USER, Cluster, address
-from proxy.stores.postgres.programs import NoPostgres, Programs, find, places
+from proxy.stores.postgres.nameless import nameless_initdb
+from proxy.stores.postgres.programs import InUse, NoPostgres, Programs, find, places
 
 log = logging.getLogger("llm-proxy.postgres")
 
-_LAUNCH = str(Path(launch.__file__).resolve())
-_ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-_OWNER_PATIENCE = 15.0  # Until the process before us has gone.
 _ORPHAN_PATIENCE = (
     (5.0, signal.SIGINT),
     (30.0, signal.SIGQUIT),
@@ -49,6 +47,8 @@ _NOT_YET = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # A server that dies between two messages confuses asyncpg.
 )
 
 T = TypeVar("T")
@@ -56,7 +56,8 @@ T = TypeVar("T")
 
 class EmbeddedPostgres:
     """One server. `template`: a stopped cluster to begin with instead of an empty one; `settings`:
-    PostgreSQL's, in addition to ours or instead of them."""
+    PostgreSQL's, in addition to ours or instead of them; `patience`: seconds to wait until another
+    process of ours is done with the server."""
 
     def __init__(
         self,
@@ -64,10 +65,13 @@ class EmbeddedPostgres:
         *,
         template: Path | None = None,
         settings: Mapping[str, str] = MappingProxyType({}),
+        patience: float = 15.0,
     ) -> None:
         self._cluster = Cluster(data_dir.absolute() / "postgres", account())
         self._template = template
         self._settings = settings
+        self._patience = patience
+        self._children = Children(self._cluster.account)
         self._programs: Programs | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._owner: int | None = None
@@ -85,10 +89,12 @@ class EmbeddedPostgres:
     async def start(self) -> str:
         """Start the server, made anew if there is none; return its address. Raises NoPostgres."""
         await asyncio.to_thread(self._cluster.prepare)
-        self._owner = await self._wait_for(self._own, _OWNER_PATIENCE)
+        self._owner = await self._wait_for(self._cluster.own, self._patience)
         if self._owner is None:
-            raise NoPostgres(f"another llm-proxy runs PostgreSQL in {self._cluster.root}")
+            owner = await asyncio.to_thread(self._cluster.owner)
+            raise InUse(f"another llm-proxy (pid {owner}) runs PostgreSQL in {self._cluster.root}")
         try:
+            await self._children.make_way(self._cluster.root)
             await self._launch()
         except BaseException:
             await self.stop()
@@ -101,7 +107,7 @@ class EmbeddedPostgres:
         """Shut down fast and clean. Harmless when it does not run."""
         await self._tasks.cancel()
         if self._process is not None:
-            await _end(self._process)
+            await end(self._process)
             self._process = None
         if self._sockets is not None:
             with suppress(OSError):
@@ -138,7 +144,7 @@ class EmbeddedPostgres:
             before = self._sockets
             self._sockets = await asyncio.to_thread(self._cluster.clear, before)
             arguments = self._cluster.command(self._sockets, self._programs.major, self._settings)
-            self._process = await self._spawn(
+            self._process = await self._children.spawn(
                 self._programs.folder / "postgres", *arguments, keep=(running,)
             )
         finally:
@@ -146,7 +152,7 @@ class EmbeddedPostgres:
         assert self._process.stderr is not None
         said = self._tasks.spawn(self._listen(self._process.stderr), name="postgres log")
         if not await self._ready(self._process, self._sockets):
-            await _end(self._process)
+            await end(self._process)
             await asyncio.wait({said}, timeout=1)
             raise NoPostgres(f"PostgreSQL did not start: {self._last_words()}")
 
@@ -154,22 +160,29 @@ class EmbeddedPostgres:
         major = await asyncio.to_thread(self._cluster.major)
         if self._programs is None:
             among = await asyncio.to_thread(places)
-            self._programs = await find(self._run, self._cluster.root, major, among)
+            self._programs = await find(self._children.run, self._cluster.root, major, among)
         if major is not None:
             return
         if self._template is not None:
             await asyncio.to_thread(self._cluster.copy, self._template)
         else:
             folder = await asyncio.to_thread(self._cluster.begin)
-            code, said = await self._run(
-                self._programs.folder / "initdb",
+            code, said = await self._children.run(
+                await asyncio.to_thread(self._initdb),
                 *("-D", str(folder), "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C"),
                 *("--data-checksums", "--no-instructions"),
             )
             if code != 0:
                 raise NoPostgres(f"initdb failed: {said.strip()}")
         await asyncio.to_thread(self._cluster.finish)
+        await asyncio.to_thread(shutil.rmtree, self._cluster.nameless, ignore_errors=True)
         log.info("made a PostgreSQL %s cluster in %s", self._programs.version, self._cluster.data)
+
+    def _initdb(self) -> Path:
+        assert self._programs is not None
+        if self._cluster.account.named:
+            return self._programs.folder / "initdb"
+        return nameless_initdb(self._programs, self._cluster.nameless)
 
     async def _wait_out_orphan(self) -> int:
         """The lock of the running server, once no process of an earlier one is left."""
@@ -181,9 +194,6 @@ class EmbeddedPostgres:
                 await asyncio.to_thread(self._cluster.tell_orphan, number)
         raise NoPostgres(f"an earlier PostgreSQL in {self._cluster.data} does not end")
 
-    def _own(self) -> int | None:
-        return self._cluster.lock("owner")
-
     def _running(self) -> int | None:
         return self._cluster.lock("running")
 
@@ -194,33 +204,6 @@ class EmbeddedPostgres:
             if got is not None or monotonic() >= until:
                 return got
             await asyncio.sleep(_POLL)
-
-    async def _run(self, program: Path, *arguments: str) -> tuple[int, str]:
-        process = await self._spawn(program, *arguments)
-        try:
-            out, err = await process.communicate()
-        except BaseException:
-            await _end(process)
-            raise
-        assert process.returncode is not None
-        return process.returncode, (out + err).decode(errors="replace")
-
-    async def _spawn(
-        self, program: Path, *arguments: str, keep: tuple[int, ...] = ()
-    ) -> asyncio.subprocess.Process:
-        # On the loop's own thread: Linux tells the child when the *thread* that made it ends.
-        owner = self._cluster.account
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), f"{owner.uid}:{owner.gid}"),
-            *(str(program), *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if not keep else asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=_ENVIRONMENT,
-            cwd="/",
-            pass_fds=keep,
-            process_group=0,  # A Ctrl-C at the terminal is for us, who end it in our order.
-        )
 
     async def _ready(self, process: asyncio.subprocess.Process, sockets: Path) -> bool:
         until = monotonic() + _READY_PATIENCE
@@ -253,17 +236,6 @@ async def _ensure_database(sockets: Path) -> None:
             await connection.execute(f"CREATE DATABASE {DATABASE}")
     finally:
         await connection.close()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGINT is a fast shutdown, SIGQUIT an immediate one. Harmless when it has ended."""
-    for number, patience in ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                _ = await process.wait()
-                return
 
 
 def _severity(line: str) -> int:

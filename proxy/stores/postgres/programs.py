@@ -29,13 +29,18 @@ class NoPostgres(Exception):
     """No private PostgreSQL can be had here. The message says what the operator can do."""
 
 
+class InUse(NoPostgres):
+    """Another process of ours runs the server; it may end at any time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A folder with `postgres` and `initdb` that the account can run."""
+    """A folder with `postgres` and `initdb` that the account can run. `package`: the wheel's."""
 
     folder: Path
     version: str
     major: int
+    package: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +100,17 @@ def _refusal(major: int | None, seen: list[str]) -> str:
 
 
 async def _usable(run: Run, place: Place, copies: Path) -> Programs | None:
-    folder = place.folder
+    folder, package = place.folder, place.package
     code, said = await run(folder / "postgres", "--version")
     match = _VERSION.search(said)
-    if code == NOT_ALLOWED and place.package is not None:
-        copy = await asyncio.to_thread(_copy, place.package, copies)
-        folder = copy / place.folder.relative_to(place.package)
+    if code == NOT_ALLOWED and package is not None:
+        copy = await asyncio.to_thread(_copy, package, copies)
+        folder, package = copy / folder.relative_to(package), copy
         code, said = await run(folder / "postgres", "--version")
         match = _VERSION.search(said)
     if code != 0 or match is None:
         return None
-    return Programs(folder, match[1], int(match[2]))
+    return Programs(folder, match[1], int(match[2]), package)
 
 
 def _copy(package: Path, copies: Path) -> Path:

@@ -18,18 +18,18 @@ from proxy.stores.postgres.account import account
 from proxy.stores.postgres.cluster import running_address
 from proxy.stores.postgres.embedded import EmbeddedPostgres
 from proxy.stores.postgres.launch import NOT_ALLOWED
-from proxy.stores.postgres.programs import NoPostgres, Place, find, places
+from proxy.stores.postgres.programs import InUse, NoPostgres, Place, find, places
 from tests.fakes.postgres import query
 
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from proxy.stores.postgres import embedded
+from proxy.stores.postgres import children
 from proxy.stores.postgres.embedded import EmbeddedPostgres
 
 async def main():
     if len(sys.argv) > 2:
-        embedded._LAUNCH = sys.argv[2]
+        children._LAUNCH = sys.argv[2]
     server = EmbeddedPostgres(Path(sys.argv[1]))
     print(await server.start(), server.pid, flush=True)
     await asyncio.Event().wait()
@@ -144,13 +144,11 @@ async def test_an_orphan_is_ended(
     assert not await exists(Path(f"/proc/{pid}/cwd"))
 
 
-async def test_a_second_one_on_the_same_folder_is_refused(
-    data_dir: Path, template: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.stores.postgres.embedded._OWNER_PATIENCE", 0.1)
+async def test_a_second_one_on_the_same_folder_is_refused(data_dir: Path, template: Path) -> None:
     async with running(data_dir, template) as dsn:
-        with pytest.raises(NoPostgres, match="another llm-proxy runs PostgreSQL in"):
-            await EmbeddedPostgres(data_dir).start()
+        who = rf"another llm-proxy \(pid {os.getpid()}\) runs PostgreSQL in"
+        with pytest.raises(InUse, match=who):
+            await EmbeddedPostgres(data_dir, patience=0.1).start()
         assert await query(dsn, "SELECT 1") == [(1,)]
 
 
