@@ -4,9 +4,11 @@
     limit                       rows of a page, 1 to 1000, 100 unless told
     cursor                      `next_cursor` of the page before, with the same query
 
+Beside the rows: what is not in them, because it waits in the spool or the store refused it.
 Refusals are errors in OpenAI's shape that name the parameter; the server writes them.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -19,6 +21,7 @@ from proxy.core.accounting import Group, Reports, StoreAway, UsagePage, UsageQue
 from proxy.usage.report import Asked, BadQuery
 from proxy.usage.report_cursor import cursor_after, resumed
 from proxy.usage.report_values import figures_object, query_object, row_object
+from proxy.usage.shipper import ShipperState
 
 PATH = "/admin/usage"
 
@@ -27,12 +30,15 @@ _ONCE = ("since", "until", "limit", "cursor")
 _LIMIT, _MOST = 100, 1000
 
 
-def usage_routes(reports: Reports) -> list[web.RouteDef]:
-    """The routes; nothing is read before the first request."""
+def usage_routes(
+    reports: Reports, shipping: Callable[[], ShipperState | None] = lambda: None
+) -> list[web.RouteDef]:
+    """The routes; nothing is read before the first request. `shipping`: the shipper's state, None
+    while there is none."""
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            body = await _answer(reports, request)
+            body = await _answer(reports, request, shipping)
         except BadQuery as error:
             raise _refusal(error) from error
         except StoreAway as error:
@@ -44,7 +50,9 @@ def usage_routes(reports: Reports) -> list[web.RouteDef]:
     return [web.get(PATH, handle)]
 
 
-async def _answer(reports: Reports, request: web.Request) -> bytes:
+async def _answer(
+    reports: Reports, request: web.Request, shipping: Callable[[], ShipperState | None]
+) -> bytes:
     given = request.query
     for name in given:
         _known(name)
@@ -60,10 +68,10 @@ async def _answer(reports: Reports, request: web.Request) -> bytes:
     )
     query, after = resumed(asked, given.get("cursor"), datetime.fromtimestamp(wall(), UTC))
     page = await reports.page(query, limit, after)
-    return _body(asked, query, page)
+    return _body(asked, query, page, shipping())
 
 
-def _body(asked: Asked, query: UsageQuery, page: UsagePage) -> bytes:
+def _body(asked: Asked, query: UsageQuery, page: UsagePage, state: ShipperState | None) -> bytes:
     last: Group | None = page.rows[-1].group if page.more else None
     return dumps(
         {
@@ -73,8 +81,20 @@ def _body(asked: Asked, query: UsageQuery, page: UsagePage) -> bytes:
             "has_more": page.more,
             "next_cursor": cursor_after(asked, query, last) if last is not None else None,
             "totals": figures_object(page.totals) if page.totals is not None else None,
+            "waiting": _waiting(state) if state is not None else None,
+            "dead_letters": state.dead if state is not None else None,
         }
     )
+
+
+def _waiting(state: ShipperState) -> dict[str, object]:
+    lag = state.lag
+    return {
+        "records": lag.records,
+        "bytes": lag.bytes,
+        "seconds": round(lag.seconds, 1),
+        "error": state.reason,
+    }
 
 
 def _known(name: str) -> None:

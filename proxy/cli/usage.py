@@ -22,6 +22,7 @@ from proxy.cli.store import store_address
 from proxy.config.settings import Settings
 from proxy.core.accounting import StoreAway, UsageQuery
 from proxy.stores.postgres.reports import PostgresReports, Report
+from proxy.usage.dead_letters import DeadLetters
 from proxy.usage.report import Asked, BadQuery, query_of
 from proxy.usage.report_lag import SpoolLook
 from proxy.usage.report_table import table
@@ -34,10 +35,12 @@ Format = Literal["table", "csv", "json"]
 
 @dataclass(frozen=True, slots=True)
 class _Behind:
-    """What waits in the spool. `reason`: why that cannot be told."""
+    """What is not in the figures. `lag`: it waits in the spool; `reason`: why that cannot be told;
+    `dead`: refused by the store."""
 
     lag: Lag
     reason: str | None = None
+    dead: int = 0
 
 
 def usage(asked: Asked, shape: Format, config: Path | None, environment: str | None) -> int:
@@ -94,9 +97,11 @@ async def _report(settings: Settings, query: UsageQuery, shape: Format) -> None:
 
 async def _behind(settings: Settings, reports: PostgresReports) -> _Behind:
     try:
-        look = await asyncio.to_thread(SpoolLook, spool_folder(settings))
+        spool = spool_folder(settings)
+        dead = await asyncio.to_thread(DeadLetters(spool).take_stock)
+        look = await asyncio.to_thread(SpoolLook, spool)
         positions = await reports.positions(look.names)
-        return _Behind(await asyncio.to_thread(look.lag, positions))
+        return _Behind(await asyncio.to_thread(look.lag, positions), dead=dead)
     except OSError as error:
         return _Behind(Lag(), f"the spool cannot be read: {error}")
 
@@ -135,6 +140,7 @@ async def _print_json(query: UsageQuery, report: Report, behind: _Behind) -> Non
             "seconds": round(lag.seconds, 1),
             "error": behind.reason,
         },
+        "dead_letters": behind.dead,
     }
     write = sys.stdout.write
     write(dumps(head).decode().removesuffix("}") + ',"data":[')
@@ -148,13 +154,17 @@ async def _print_json(query: UsageQuery, report: Report, behind: _Behind) -> Non
 def _waiting(behind: _Behind) -> list[str]:
     if behind.reason is not None:
         return [behind.reason]
-    lag = behind.lag
-    if not lag.bytes:
-        return []
-    return [
-        f"{lag.records:,} records ({lag.bytes:,} bytes, the oldest {_age(lag.seconds)} old) wait "
-        "in the spool; they are not in these figures yet."
-    ]
+    lag, lines = behind.lag, []
+    if lag.bytes:
+        lines.append(
+            f"{lag.records:,} records ({lag.bytes:,} bytes, the oldest {_age(lag.seconds)} old) "
+            "wait in the spool; they are not in these figures yet."
+        )
+    if behind.dead:
+        lines.append(
+            f"{behind.dead:,} dead letters are not in these figures: `llm-proxy usage dead-letters`"
+        )
+    return lines
 
 
 def _age(seconds: float) -> str:

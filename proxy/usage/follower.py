@@ -2,38 +2,51 @@
 
 Beside the shipper and independent of it: these go on while the store is away. A segment is opened
 when it is first seen and stays open until its end was read, so that one the shipper removes
-meanwhile is read to its end all the same. Positions are kept in a file, written about once a
-second: after a crash of control at most the records of that second are told twice; accounting is
-never touched.
+meanwhile is read to its end all the same.
+
+At most once: how far it came is on the file system before the records are told, so that control,
+killed at any moment, tells none twice; the batch at hand may go untold, as would what the exporter
+had in memory. Where the positions cannot be read (a damaged disk) what is in the spool counts as
+told. Accounting is never touched: that is the shipper's, and exact.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.base.jsonio import JSONError, dumps, loads
+from proxy.base.tasks import Tasks
 from proxy.usage.segments import list_segments
 from proxy.wire.record import BadLine, UsageRecord, record_of
 
 log = logging.getLogger("llm-proxy.follower")
 
 _POLL = 0.2
-_SAVE = 1.0
 _PIECE = 1024 * 1024
+_LONGEST_LINE = 64 * 1024 * 1024
 _PIECES_A_TURN = 4
 
 
+@dataclass(slots=True)
 class _Open:
-    """One segment that is being read."""
+    """One segment that is being read. `position`: all before it was taken."""
 
-    __slots__ = ("descriptor", "position", "rest")
+    descriptor: int
+    position: int
+    piece: int  # More while a line is longer than that.
+    ended: bool = False  # Nothing was there at the last look.
 
-    def __init__(self, descriptor: int, position: int) -> None:
-        self.descriptor = descriptor
-        self.position = position
-        self.rest = b""  # A line that is not whole yet.
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What is to be taken of a segment now. `piece`: how much to read the next time."""
+
+    lines: Sequence[bytes]
+    end: int
+    piece: int
 
 
 class Follower:
@@ -44,43 +57,84 @@ class Follower:
         self._state = state
         self._tell = tell
         self._open: dict[str, _Open] = {}
-        self._known: dict[str, int] = {}
-        self._saved: dict[str, int] = {}
+        self._known: Mapping[str, int] | None = None
+        self._tasks = Tasks()
+        self._saving: asyncio.Task[None] | None = None
+        self._silent = False  # Until all that counts as told was passed over.
+        self._trouble: str | None = None
+        self._telling_fails = False
 
     async def run(self) -> None:
-        """Follow for ever. Cancel it, then `close`."""
-        self._known = await asyncio.to_thread(self._restore)
-        turns = 0
+        """Follow for ever. Cancel it, then `look` once more and `close`."""
         while True:
             await self.look()
-            turns += 1
-            if turns * _POLL >= _SAVE:
-                turns = 0
-                await asyncio.to_thread(self._save)
             await asyncio.sleep(_POLL)
 
     async def look(self) -> None:
-        """Tell of what was written since the last look."""
-        gone = await asyncio.to_thread(self._open_new)
-        for name, segment in list(self._open.items()):
-            data = b""
-            for _ in range(_PIECES_A_TURN):
-                data = await asyncio.to_thread(
-                    os.pread, segment.descriptor, _PIECE, segment.position + len(segment.rest)
-                )
-                self._take(segment, data)
-                if len(data) < _PIECE:
-                    break
-            if name in gone and not data:
+        """Tell of what was written since the last look; what cannot be read is tried again."""
+        try:
+            await self._look()
+        except OSError as error:
+            if self._trouble != str(error):
+                log.warning("the spool cannot be followed: %s", error)
+            self._trouble = str(error)
+        else:
+            self._trouble = None
+
+    async def _look(self) -> None:
+        if self._saving is not None:
+            await self._saving
+        if self._known is None:
+            known = await asyncio.to_thread(self._restore)
+            self._known, self._silent = known or {}, known is None
+        gone = await asyncio.to_thread(self._open_new, self._known)
+        turns = 0
+        while await self._turn():
+            turns += 1
+            if turns >= _PIECES_A_TURN and not self._silent:
+                break
+        self._silent = False
+        for name in gone:
+            if self._open[name].ended:
                 os.close(self._open.pop(name).descriptor)
 
     def close(self) -> None:
-        """Note how far it came, and let go of the files."""
-        self._save()
+        """Let go of the files."""
         while self._open:
             os.close(self._open.popitem()[1].descriptor)
 
-    def _open_new(self) -> set[str]:
+    async def _turn(self) -> bool:
+        """Take a piece of each segment; whether there was any."""
+        segments = list(self._open.values())
+        # Nothing changes in the thread: a cancellation here leaves all as it was.
+        pieces = await asyncio.to_thread(lambda: [_read(segment) for segment in segments])
+        lines: list[bytes] = []
+        for segment, read in zip(segments, pieces, strict=True):
+            segment.ended = read.end == segment.position and read.piece <= segment.piece
+            segment.position, segment.piece = read.end, read.piece
+            lines += read.lines
+        if lines:
+            try:
+                await self._save()
+            finally:  # Also when cancelled: they count as told from now on.
+                if not self._silent:
+                    self._hand_over(lines)
+        return not all(segment.ended for segment in segments)
+
+    def _hand_over(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            try:
+                self._tell(record_of(line))
+            except BadLine as error:
+                log.warning("a line of the spool is no record: %s", error)
+            except Exception:
+                if not self._telling_fails:
+                    log.exception("a record cannot be told")
+                self._telling_fails = True
+            else:
+                self._telling_fails = False
+
+    def _open_new(self, known: Mapping[str, int]) -> set[str]:
         """Open segments that are new; return the names of those that exist no more."""
         segments = {segment.name: segment.path for segment in list_segments(self._folder)}
         for name, path in segments.items():
@@ -89,36 +143,58 @@ class Follower:
                     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 except FileNotFoundError:
                     continue  # The shipper was done with it before we came.
-                self._open[name] = _Open(descriptor, self._known.get(name, 0))
+                self._open[name] = _Open(descriptor, known.get(name, 0), _PIECE)
         return self._open.keys() - segments.keys()
 
-    def _take(self, segment: _Open, data: bytes) -> None:
-        whole, end, rest = (segment.rest + data).rpartition(b"\n")
-        segment.position += len(whole) + len(end)
-        segment.rest = rest
-        for line in whole.split(b"\n") if end else ():
-            try:
-                self._tell(record_of(line))
-            except BadLine as error:
-                log.warning("a line of the spool is no record: %s", error)
-
-    def _restore(self) -> dict[str, int]:
+    def _restore(self) -> dict[str, int] | None:
+        """The positions; none at the first start, None when they cannot be read."""
         try:
             known = loads(self._state.read_bytes())
-        except (OSError, JSONError):
-            return {}  # The first start, or a file that was lost: the spool is told from its begin.
-        return {str(name): int(place) for name, place in known.items()}
+            if all(type(place) is int and place >= 0 for place in known.values()):
+                return dict(known)
+            log.error("%s holds no positions; what is in the spool counts as told", self._state)
+        except FileNotFoundError:
+            return {}
+        except (OSError, JSONError, AttributeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            log.error(  # noqa: TRY400 - a stack says no more than this.
+                "%s cannot be read (%s); what is in the spool counts as told", self._state, reason
+            )
+        return None
 
-    def _save(self) -> None:
-        positions = {name: segment.position for name, segment in self._open.items()}
-        if positions == self._saved:
-            return
+    async def _save(self) -> None:
+        positions = dumps({name: segment.position for name, segment in self._open.items()})
+        # A cancellation must not leave a write behind that overtakes a later one.
+        self._saving = self._tasks.spawn(
+            asyncio.to_thread(self._write, positions), name="follower's positions"
+        )
+        await asyncio.shield(self._saving)
+
+    def _write(self, positions: bytes) -> None:
         try:
             self._state.parent.mkdir(parents=True, exist_ok=True)
             partial = self._state.with_suffix(".new")
-            partial.write_bytes(dumps(positions))
+            partial.write_bytes(positions)
             partial.replace(self._state)
         except OSError as error:
-            log.warning("%s cannot be written: %s", self._state, error)
-        else:
-            self._saved = positions
+            log.warning("%s cannot be written: %s", self._state, error.strerror or error)
+
+
+def _read(segment: _Open) -> _Read:
+    """The whole lines that follow, as many as fit in a piece.
+
+    Bytes that are not written yet may be there as NUL; so a last line with such a byte in it is one
+    that is just being written.
+    """
+    data = os.pread(segment.descriptor, segment.piece, segment.position)
+    end = data.rfind(b"\n") + 1
+    begin = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    if data.find(b"\0", begin, end) >= 0:
+        end = begin
+    if end:
+        return _Read(data[: end - 1].split(b"\n"), segment.position + end, _PIECE)
+    if len(data) < segment.piece or b"\0" in data:
+        return _Read((), segment.position, segment.piece)
+    if segment.piece < _LONGEST_LINE:
+        return _Read((), segment.position, segment.piece * 4)
+    return _Read((), segment.position + len(data), _PIECE)  # No record is as long as that.

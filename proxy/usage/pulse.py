@@ -2,7 +2,7 @@
 
 Counts of requests come from the records; this is for what no record says: requests in flight, how
 late the event loop is, whether the spool can be written. A file that is older than `STALE` belongs
-to a worker that is gone.
+to a worker that is gone; so does one from the future, as the clock may have stepped back since.
 """
 
 import asyncio
@@ -49,9 +49,10 @@ def pulses(folder: Path) -> Iterator[Pulse]:
     for path in sorted(folder.glob("*.json")):
         try:
             pulse = Pulse(**loads(path.read_bytes()))
+            lives = abs(wall() - pulse.at) <= STALE
         except (OSError, JSONError, TypeError):
-            continue  # Gone, or being replaced: the next look sees it.
-        if wall() - pulse.at <= STALE:
+            continue  # Gone, or of another version: the worker's next one is read.
+        if lives:
             yield pulse
 
 

@@ -112,7 +112,7 @@ class Shipper:
     async def _round(self) -> None:
         if self._spool is None:
             self._spool = await asyncio.to_thread(spool_id, self._folder)
-            _ = await asyncio.to_thread(self._dead.take_stock)
+        _ = await asyncio.to_thread(self._dead.take_stock)
         segments = await self._look()
         for segment in segments:
             try:

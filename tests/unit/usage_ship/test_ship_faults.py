@@ -1,7 +1,6 @@
 """Spool to PostgreSQL with things going wrong: nothing is lost, nothing comes twice, sums agree."""
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -15,19 +14,26 @@ import pytest
 from proxy.base.clock import monotonic
 from proxy.stores.postgres.embedded import EmbeddedPostgres
 from proxy.stores.postgres.usage import PostgresUsage
-from proxy.usage.shipper import Shipper, ShipperOptions
+from proxy.usage.shipper import Shipper
 from proxy.wire.record import Content, line_of
 from tests.fakes.postgres import HASTY, query, tcp_door, through
 from tests.fakes.tcp import TcpProxy
 from tests.unit.stores.records import DAY, NOON, assert_books_agree, record, records
+from tests.unit.usage_ship.shipping import (
+    QUICK,
+    shipping,
+    until_away,
+    until_back,
+    until_empty,
+    until_rows,
+    until_shipped,
+)
 from tests.unit.usage_ship.spool_files import (
     ActiveSegment,
     segments_in,
     write_bytes,
     write_segment,
 )
-
-QUICK = ShipperOptions(batch=50, poll=0.005)
 
 
 @pytest.fixture
@@ -36,51 +42,6 @@ async def own_server(data_dir: Path, template: Path) -> AsyncIterator[EmbeddedPo
     server = EmbeddedPostgres(data_dir, template=template, settings=HASTY)
     yield server
     await server.stop()
-
-
-@contextlib.asynccontextmanager
-async def shipping(folder: Path, store: PostgresUsage) -> AsyncIterator[Shipper]:
-    shipper = Shipper(folder, store, QUICK)
-    task = asyncio.get_running_loop().create_task(shipper.run())
-    try:
-        yield shipper
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await store.close()
-
-
-async def until_empty(folder: Path, patience: float = 30.0) -> None:
-    """Wait until all segments were shipped and deleted."""
-    async with asyncio.timeout(patience):
-        while await asyncio.to_thread(segments_in, folder):
-            await asyncio.sleep(0.01)
-
-
-async def until_away(shipper: Shipper) -> str:
-    async with asyncio.timeout(20):
-        while (reason := shipper.state().reason) is None:
-            await asyncio.sleep(0.005)
-    return reason
-
-
-async def until_shipped(shipper: Shipper, least: int) -> None:
-    async with asyncio.timeout(20):
-        while shipper.state().shipped < least:
-            await asyncio.sleep(0.005)
-
-
-async def until_back(shipper: Shipper) -> None:
-    async with asyncio.timeout(20):
-        while shipper.state().reason is not None:
-            await asyncio.sleep(0.005)
-
-
-async def until_rows(dsn: str, least: int) -> None:
-    async with asyncio.timeout(20):
-        while (await query(dsn, "SELECT count(*) FROM usage"))[0][0] < least:
-            await asyncio.sleep(0.002)
 
 
 async def test_many_segments_and_a_clock_that_steps_back(tmp_path: Path, postgres: str) -> None:
