@@ -4,7 +4,7 @@ Computed from the moment alone: nothing is ever reset, so nothing can fail to be
 seconds since the epoch; a day lasts 23 or 25 hours where the clocks change.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,10 +19,18 @@ class Span(NamedTuple):
     end: int | None
 
     def __contains__(self, at: object) -> bool:
-        return isinstance(at, int | float) and self.start <= at and (not self.end or at < self.end)
+        if not isinstance(at, int | float):
+            return False
+        return self.start <= at and (self.end is None or at < self.end)
 
 
 ALL_TIME = Span(0, None)
+
+
+def load(zone: str) -> None:
+    """Read what is known of a zone, so that nothing has to wait for its file later. Raises
+    ZoneInfoNotFoundError."""
+    _zone(zone)
 
 
 def span(period: Period, zone: str, at: float) -> Span:
@@ -39,9 +47,9 @@ def before(period: Period, zone: str, of: Span) -> Span | None:
     return None if period == "total" else span(period, zone, of.start - 1)
 
 
-@lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _begin(period: Period, local: datetime) -> datetime:

@@ -28,6 +28,10 @@ ScopeKind = Literal[
 ]  # fmt: skip
 
 
+CONCURRENCY_RETRY = 1.0
+"""Seconds after which to ask again for a slot: nobody knows when one will be free."""
+
+
 class Scope(NamedTuple):
     """Whose limit it is. `name` is empty for `global`, `<key>/<model>` for `key_model`."""
 
@@ -48,7 +52,9 @@ class Sliding:
 @dataclass(frozen=True, slots=True)
 class Calendar:
     """A day, a week (from Monday) or a month of a time zone, or all time. Of what a window leaves
-    unspent, `rollover` (0 to 1) is added to the next `expires` windows."""
+    unspent, `rollover` (0 to 1) is added to the next `expires` windows, spent oldest first. Windows
+    before the one in which the rule was first asked leave nothing; of an ended window whose rest
+    went on, a hold cannot grow."""
 
     period: Period
     zone: str = "UTC"
@@ -76,7 +82,8 @@ class Rule:
 
 class Demand(NamedTuple):
     """What a request, or an attempt, may need at most. Of money anything from `least` to `money`
-    will do: the store gives as much as every budget allows."""
+    will do: the store gives as much as every budget allows. Of what is not asked (0) nobody is
+    refused, however much was used."""
 
     id: str  # Unique for ever: of the request, or of the request and the attempt.
     tokens: int = 0
@@ -89,7 +96,7 @@ class Level(NamedTuple):
 
     rule: Rule
     remaining: int  # Of the limit (rollover included); never below 0.
-    reset: float  # Seconds until all that was taken counts no more; 0 when nothing was.
+    reset: float  # Seconds until all taken counts no more; 0 when nothing is, inf when ever.
 
 
 class Denial(NamedTuple):
@@ -145,7 +152,7 @@ class QuotaStore(Protocol):
     """Counts."""
 
     def bind(self, rules: tuple[Rule, ...]) -> Quota:
-        """The rules as one quota."""
+        """The rules as one quota. Raises ValueError where two have the same key."""
 
     def correct(self, id: str, money: int) -> None:
         """A record came for a hold that had been charged in full because its worker died: charge
@@ -166,3 +173,18 @@ class Balances(Protocol):
 
     async def spent(self, rules: tuple[Rule, ...]) -> Mapping[str, int]:
         """Nano-USD in the present window of each money rule, by `Rule.key`. Raises QuotaUnknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """What stands around a scope. Rates are taken at admission, budgets at every attempt."""
+
+    rates: tuple[Rule, ...] = ()
+    budgets: tuple[Rule, ...] = ()
+    tokens_per_request: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.rates or self.budgets or self.tokens_per_request is not None)
+
+
+NO_WALLS = Walls()

@@ -1,0 +1,109 @@
+"""The budgets of a quota: how much all of them can give, and holding it in all of them.
+
+Budgets without rollover are pairs of an account and its limit; those with it reckon theirs anew at
+each decision. What is not hard is held in all the same, and asked about nothing.
+"""
+
+from collections.abc import Callable
+
+from proxy.core.quota import Calendar, Rule
+from proxy.stores.memory.accounts import UNKNOWN, Account, Purse
+
+
+class Budget:
+    """One money rule and its account."""
+
+    __slots__ = ("_expires", "_rollover", "account", "hard", "limit")
+
+    def __init__(self, rule: Rule, window: Calendar, account: Account) -> None:
+        self.account = account
+        self.limit = rule.limit
+        self.hard = rule.hard
+        self._rollover = window.rollover
+        self._expires = window.expires
+        if self.rolls:
+            account.keep(window.expires)
+
+    @property
+    def rolls(self) -> bool:
+        """Whether the rest of a window is added to later ones."""
+        return self._rollover > 0
+
+    def purse(self, at: float) -> Purse:
+        """The present one."""
+        purse = self.account.purse
+        return self.account.turn(at) if at >= purse.end else purse
+
+    def allowance(self) -> int:
+        """The limit of the present window, with what earlier ones left over."""
+        if not self.rolls:
+            return self.limit
+        return self.limit + self.account.carried(self.limit, self._rollover, self._expires)
+
+    def left_in(self, purse: Purse, at: float) -> int:
+        """What a purse, perhaps one whose window is over, can still give."""
+        if not self.rolls:
+            return self.limit - purse.used
+        if purse is not self.account.purse or at >= purse.end:
+            return 0  # The rest went on to later windows.
+        return self.allowance() - purse.used
+
+
+class Budgets:
+    """All budgets of a quota."""
+
+    __slots__ = ("_accounts", "_fixed", "_rolling", "_wall", "every", "roll")
+
+    def __init__(self, every: tuple[Budget, ...], wall: Callable[[], float]) -> None:
+        self.every = every
+        self.roll = any(each.rolls for each in every)
+        self._wall = wall
+        self._accounts = tuple(each.account for each in every)
+        self._fixed = tuple(
+            (each.account, each.limit) for each in every if each.hard and not each.rolls
+        )
+        self._rolling = tuple(each for each in every if each.hard and each.rolls)
+
+    def afford(self, asked: int, least: int, at: float) -> int:
+        """As much of it as every hard budget has left; -1 where that is less than the least."""
+        room = asked
+        for account, limit in self._fixed:
+            purse = account.purse
+            if at >= purse.end:
+                purse = account.turn(at)
+            if purse.used + room > limit:
+                room = limit - purse.used
+        for budget in self._rolling:
+            purse = budget.purse(at)
+            room = min(room, budget.allowance() - purse.used)
+        return room if room >= least and room >= 0 else self._overdrawn(asked, least, room)
+
+    def hold(self, amount: int, at: float, seen: list[int]) -> list[Purse]:
+        """Hold it in all, and note what each has taken then. Returns what it is held in."""
+        purses = []
+        for account in self._accounts:
+            purse = account.purse
+            if at >= purse.end:
+                purse = account.turn(at)
+            purse.used = used = purse.used + amount
+            seen.append(used)
+            purses.append(purse)
+        return purses
+
+    def grow(self, asked: int, purses: list[Purse]) -> int:
+        """Hold as much more as every hard budget has left in the windows of the hold."""
+        at = self._wall()
+        room = asked
+        for budget, purse in zip(self.every, purses, strict=True):
+            if budget.hard:
+                room = min(room, budget.left_in(purse, at))
+        if room <= 0:
+            return 0
+        for purse in purses:
+            purse.used += room
+        return room
+
+    def _overdrawn(self, asked: int, least: int, room: int) -> int:
+        """What costs nothing may go on when a budget is spent, if that is known."""
+        known = all(each.account.purse.used < UNKNOWN for each in self.every if each.hard)
+        return max(0, room) if known and max(0, room) >= min(least, asked) else -1
