@@ -1,0 +1,53 @@
+"""The scripts, and commands as the bytes that are sent.
+
+A script is called by its SHA-1; a server that does not know it says NOSCRIPT, is given all of them,
+and asked again. Everything a script needs is in one or two arguments, for each costs both sides.
+"""
+
+import hashlib
+from functools import lru_cache
+from importlib import resources
+from typing import Final, NamedTuple
+
+NAMES: Final = ("take", "finish", "grow", "renew")
+
+
+class Scripts(NamedTuple):
+    """How to call each of the scripts: the bytes up to its first key, and how to load them all."""
+
+    take: bytes
+    finish: bytes
+    grow: bytes
+    renew: bytes
+    load: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=1)
+def scripts() -> Scripts:
+    """The scripts of this package, read once: from a disk, so not in the loop."""
+    folder = resources.files(__package__).joinpath("scripts")
+    common = folder.joinpath("common.lua").read_bytes()
+    sources = [common + folder.joinpath(f"{name}.lua").read_bytes() for name in NAMES]
+    take, finish, grow, renew = sources
+    return Scripts(
+        take=_call(take, 2),
+        finish=_call(finish, 1),
+        grow=_call(grow, 1),
+        renew=_call(renew, 0),
+        load=tuple(command(b"SCRIPT", b"LOAD", source) for source in sources),
+    )
+
+
+def _call(source: bytes, arguments: int) -> bytes:
+    sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
+    return b"*%d\r\n" % (4 + arguments) + b"".join(map(bulk, (b"EVALSHA", sha, b"1")))
+
+
+def bulk(value: bytes) -> bytes:
+    """One argument of a command."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+def command(*words: bytes) -> bytes:
+    """A command."""
+    return b"*%d\r\n" % len(words) + b"".join(map(bulk, words))
