@@ -9,12 +9,21 @@ import ssl
 from proxy.base.clock import wall
 from proxy.base.errors import OperatorError
 from proxy.base.tasks import Tasks
-from proxy.build.accounting import keeps_records, ledger, open_spool, price_table, pulse_folder
+from proxy.build.accounting import (
+    keeps_records,
+    ledger,
+    open_spool,
+    price_table,
+    pricer,
+    pulse_folder,
+)
+from proxy.build.gate import Stores, gate, stores
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
 from proxy.server.handler import Handler
 from proxy.server.listener import HttpServer
+from proxy.usage.most import Most
 from proxy.usage.pulse import Pulse, beat
 from proxy.usage.spool import Spool
 
@@ -28,6 +37,7 @@ class App:
         self._worker = worker
         self._built: Built | None = None
         self._spool: Spool | None = None
+        self._stores: Stores | None = None
         self._handler: Handler | None = None
         self._server: HttpServer | None = None
         self._tasks = Tasks()
@@ -38,11 +48,13 @@ class App:
         self._spool = spool = open_spool(settings, self._worker)
         if keeps_records(settings):
             await asyncio.to_thread(spool.open)
-        self._built = await self._build(snapshot, spool, None)
+        self._stores = quotas = stores(settings)
+        self._built = await self._build(snapshot, spool, quotas, None)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler)
         await self._server.start(listener, _tls(settings.tls))
         _ = self._tasks.spawn(spool.run(), name="spool")
+        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         _ = self._tasks.spawn(beat(pulse_folder(settings), self._worker, self._pulse), name="pulse")
 
     async def apply(self, snapshot: Snapshot) -> None:
@@ -50,8 +62,9 @@ class App:
 
         Raises OperatorError, and then everything goes on as it was."""
         assert self._handler is not None and self._spool is not None  # Started.
+        assert self._stores is not None
         old = self._built
-        new = await self._build(snapshot, self._spool, old)
+        new = await self._build(snapshot, self._spool, self._stores, old)
         self._built = new
         self._handler.runtime = new.runtime
         if old is not None:
@@ -64,14 +77,19 @@ class App:
         await self._tasks.cancel()
         if self._built is not None:
             self._built.close()
+        if self._stores is not None:
+            await self._stores.close()
         if self._spool is not None:
             await asyncio.to_thread(self._spool.close)
 
-    async def _build(self, snapshot: Snapshot, spool: Spool, old: Built | None) -> Built:
+    async def _build(
+        self, snapshot: Snapshot, spool: Spool, stores: Stores, old: Built | None
+    ) -> Built:
         def work() -> Built:
             settings = snapshot.settings
-            accounts = ledger(settings, price_table(settings), spool, self._worker)
-            return build(snapshot, accounts, old)
+            prices = pricer(settings, price_table(settings))
+            accounts = ledger(settings, prices, spool, self._worker)
+            return build(snapshot, accounts, old, gate(settings, stores, Most(prices)))
 
         try:  # In a thread: certificates and prices are files, read in tens of milliseconds.
             return await asyncio.to_thread(work)

@@ -90,7 +90,10 @@ class ControlPlane:
 
     async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
         assert self._telemetry is not None
-        routes = usage_routes(PostgresReports(self._store_address))
+        books = self._books
+        routes = usage_routes(
+            PostgresReports(self._store_address), books.state if books is not None else lambda: None
+        )
         server = AdminServer(self._telemetry.metrics, self._ready, routes, self._key)
         where = snapshot.settings.admin.listen
         try:

@@ -8,8 +8,11 @@
     │   ├── NotFound                404 invalid_request_error
     │   ├── SlowRequest             408 timeout
     │   ├── TooLarge                413 invalid_request_error
-    │   └── UnsupportedMedia        415 invalid_request_error
+    │   ├── UnsupportedMedia        415 invalid_request_error
+    │   ├── LimitReached            429 rate_limit_error
+    │   └── BudgetExceeded          429 insufficient_quota (or 402, 422)
     ├── OperatorError               the configuration is at fault    503
+    ├── StoreUnavailable            what must be asked cannot be     503
     ├── Unrecordable                no usage record can be written   503
     ├── InternalError               our own bug                      500
     └── UpstreamError               the vendor, or the way to it     502
@@ -118,12 +121,38 @@ class UnsupportedMedia(CallerError):
     kind = "bad_request"
 
 
+class LimitReached(CallerError):
+    """A limit on requests, tokens or slots. The SDKs try again after `retry-after`."""
+
+    status = 429
+    type = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+    kind = "rate_limited"
+
+
+class BudgetExceeded(CallerError):
+    """The money is spent, or held for requests that are under way."""
+
+    status = 429
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+    kind = "budget_exceeded"
+
+
 class OperatorError(ProxyError):
     """The configuration cannot serve this request; the operator can mend it."""
 
     status = 503
     default_code = "no_healthy_target"
     kind = "operator"
+
+
+class StoreUnavailable(ProxyError):
+    """Keys, limits or budgets cannot be asked for, and the operator wants no request without."""
+
+    status = 503
+    default_code = "store_unavailable"
+    kind = "store_unavailable"
 
 
 class Unrecordable(ProxyError):

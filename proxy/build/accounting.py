@@ -7,10 +7,11 @@ policy for a spool that fails are part of the configuration.
 from functools import partial
 from pathlib import Path
 
+from proxy.build.walls import has_walls
 from proxy.config.accounting import Price as PriceSettings
 from proxy.config.settings import Settings
 from proxy.core.ledger import Ledger
-from proxy.usage.ledger import NoLedger, SpoolLedger
+from proxy.usage.ledger import NoLedger, SpoolLedger, UnwrittenLedger
 from proxy.usage.pricer import Pricer, Vendor
 from proxy.usage.prices.files import in_force
 from proxy.usage.prices.price import Price, from_usd
@@ -48,19 +49,22 @@ def keeps_records(settings: Settings) -> bool:
     return settings.store != "none"
 
 
-def ledger(settings: Settings, table: PriceTable, spool: Spool, worker: str) -> Ledger:
-    """The ledger of a runtime."""
+def ledger(settings: Settings, pricer: Pricer, spool: Spool, worker: str) -> Ledger:
+    """The ledger of a runtime. Where nothing is recorded and something is limited, what each
+    attempt cost is found out all the same."""
     if not keeps_records(settings):
-        return NoLedger()
+        return UnwrittenLedger(pricer) if has_walls(settings) else NoLedger()
     return SpoolLedger(
         spool,
-        _pricer(settings, table),
+        pricer,
         Identity(worker),
         refuse_when_failing=settings.spool.failure == "refuse",
+        discreet=settings.telemetry.content == "none",
     )
 
 
-def _pricer(settings: Settings, table: PriceTable) -> Pricer:
+def pricer(settings: Settings, table: PriceTable) -> Pricer:
+    """The prices of a runtime."""
     vendors = {
         name: Vendor(provider.kind, provider.base_url)
         for name, provider in settings.providers.items()

@@ -7,9 +7,11 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from proxy.build.walls import walls
 from proxy.config.providers import Provider as ProviderSettings
 from proxy.config.settings import Proxies
 from proxy.core.ports import Timeouts, Transport
+from proxy.core.quota import Scope
 from proxy.core.target import Provider
 from proxy.demo.transport import DemoTransport
 from proxy.providers.openai import OpenAIAdapter
@@ -20,6 +22,7 @@ from proxy.upstream.tls import make_context
 from proxy.upstream.transport import HttpTransport
 
 DEMO_BASE_PATH = "/v1"
+_SHORTEST_SECRET = 8  # A configured header such as `X-Account: ours` is no secret.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def line(settings: ProviderSettings, proxies: Proxies, old: Line | None) -> Line
     context = make_context(settings.tls.ca) if origin.secure else None
     return Line(
         made_from,
-        HttpTransport(origin, limits, tls=context, proxy=choose(origin, _strings(proxies))),
+        HttpTransport(origin, limits, tls=context, proxy=choose(origin, proxy_settings(proxies))),
     )
 
 
@@ -73,6 +76,8 @@ def provider(name: str, settings: ProviderSettings, transport: Transport) -> Pro
         replaced=frozenset(replaced),
         credentials=_credentials(settings, replaced),
         off=settings.off_reason,
+        walls=walls(Scope("provider", name), settings.limits, settings.budgets),
+        secrets=_secrets(settings),
     )
 
 
@@ -88,7 +93,15 @@ def _credentials(
     return itertools.cycle(fields)
 
 
-def _strings(proxies: Proxies) -> ProxySettings:
+def _secrets(settings: ProviderSettings) -> tuple[bytes, ...]:
+    """What the vendor knows of ours, the longest first: one may be the beginning of another."""
+    values = (each.reveal() for each in (*settings.api_keys, *settings.headers.values()))
+    sizeable = {value.encode() for value in values if len(value) >= _SHORTEST_SECRET}
+    return tuple(sorted(sizeable, key=len, reverse=True))
+
+
+def proxy_settings(proxies: Proxies) -> ProxySettings:
+    """The forward proxies, as the client for vendors wants them."""
     return ProxySettings(
         https=proxies.https.reveal() if proxies.https is not None else None,
         http=proxies.http.reveal() if proxies.http is not None else None,

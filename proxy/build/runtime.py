@@ -3,18 +3,23 @@
 Nothing is started here and nothing running is touched: if anything is wrong the old one goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy.base.secret import fingerprint
+from proxy.build.callers import callers
+from proxy.build.counting import token_counter
+from proxy.build.identity import TokenDirectory, Tokens, tokens
 from proxy.build.order import middlewares
 from proxy.build.providers import Line, line, provider
-from proxy.config.settings import CallerKey, Settings
+from proxy.build.walls import walls
+from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
-from proxy.core.caller import Caller, ModelPatterns
+from proxy.core.caller import Access
+from proxy.core.gate import Gate
 from proxy.core.ledger import Ledger
+from proxy.core.quota import Scope
 from proxy.core.runtime import Runtime
-from proxy.core.target import Provider, Target
+from proxy.core.target import Provider, Route, Target
 from proxy.routing.catalogue import Models
 
 
@@ -24,6 +29,7 @@ class Built:
 
     runtime: Runtime
     lines: Mapping[str, Line] = field(default_factory=dict)
+    tokens: Tokens | None = None
 
     def replace(self, old: "Built") -> None:
         """Close what `old` had and this has not. Its requests in flight finish."""
@@ -33,13 +39,19 @@ class Built:
                 former.transport.close()
 
     def close(self) -> None:
-        """Close all transports."""
+        """Close all transports, and what counts tokens."""
         for each in self.lines.values():
             each.transport.close()
+        self.runtime.tokens.close()
+        if self.tokens is not None:
+            self.tokens.close()
 
 
-def build(snapshot: Snapshot, ledger: Ledger, old: Built | None = None) -> Built:
-    """Build a runtime, taking over from `old` the transports that need not change.
+def build(
+    snapshot: Snapshot, ledger: Ledger, old: Built | None = None, gate: Gate | None = None
+) -> Built:
+    """Build a runtime, taking over from `old` the transports that need not change and the counter
+    of tokens.
 
     Raises OSError or ssl.SSLError for files that cannot be used."""
     settings = snapshot.settings
@@ -54,47 +66,43 @@ def build(snapshot: Snapshot, ledger: Ledger, old: Built | None = None) -> Built
     }
     own = {name: Target(each) for name, each in providers.items()}
     passthrough = settings.passthrough
+    bearers = tokens(settings, old.tokens if old is not None else None)
     runtime = Runtime(
         version=snapshot.version,
-        middlewares=middlewares(),
-        catalogue=Models(_targets(settings, providers)),
-        callers=_callers(settings),
+        middlewares=middlewares(keep_content=_keeps_content(settings)),
+        catalogue=Models(_routes(settings, providers)),
+        callers=callers(settings),
         passthrough=own[passthrough.provider] if passthrough is not None else None,
         providers=own,
         ledger=ledger,
+        directory=TokenDirectory(bearers.bearers) if bearers is not None else None,
+        gate=gate,
         max_body=settings.max_body,
+        tokens=old.runtime.tokens if old is not None else token_counter(settings),
         spans=settings.telemetry.otlp.endpoint is not None,
         head_lines=b"x-llm-proxy-config: %b\r\n" % snapshot.version.encode("ascii"),
     )
-    return Built(runtime, lines)
+    return Built(runtime, lines, bearers)
 
 
-def _targets(
-    settings: Settings, providers: Mapping[str, Provider]
-) -> dict[str, tuple[Target, ...]]:
-    return {
-        name: tuple(
-            Target(providers[target.provider], target.model, target.weight)
-            for target in model.targets
+def _keeps_content(settings: Settings) -> bool:
+    return settings.telemetry.content == "full" and settings.store != "none"
+
+
+def _routes(settings: Settings, providers: Mapping[str, Provider]) -> Iterator[Route]:
+    for name, model in settings.models.items():
+        listed = model.authorized
+        names = [
+            *(f"user:{user}" for user in listed.users),
+            *(f"role:{role}" for role in listed.roles),
+        ]
+        yield Route(
+            name,
+            tuple(
+                Target(providers[target.provider], target.model, target.weight)
+                for target in model.targets
+            ),
+            Access[model.access.upper()],
+            frozenset(names) if names else None,
+            walls(Scope("model", name), model.limits, model.budgets),
         )
-        for name, model in settings.models.items()
-    }
-
-
-def _callers(settings: Settings) -> dict[bytes, Caller] | None:
-    if settings.auth == "none":
-        return None
-    return {fingerprint(key.key.reveal()): _caller(key) for key in settings.keys}
-
-
-def _caller(key: CallerKey) -> Caller:
-    expires = key.expires.timestamp() if key.expires is not None else None
-    return Caller(
-        key.name,
-        ModelPatterns.of(tuple(key.models)),
-        expires,
-        team=key.team,
-        user=key.user,
-        project=key.project,
-        tags=tuple(key.tags),
-    )

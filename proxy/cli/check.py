@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from proxy.base.redact import redact
 from proxy.build.plan import describe
 from proxy.config.load import load
 from proxy.config.problems import ConfigError
@@ -14,7 +15,7 @@ def check(file: Path, environment: str | None) -> int:
     try:
         snapshot = load(file, environment=environment)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{redact(str(error))}\n")  # A key may stand where a name should.
         return 2
     try:
         sys.stdout.writelines(f"{line}\n" for line in describe(snapshot.settings))

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from proxy.base.redact import redact
 from proxy.config.load import load
 from proxy.config.problems import ConfigError
 from proxy.config.settings import Settings
@@ -20,5 +21,5 @@ def settings_of(config: Path | None, environment: str | None) -> Settings | None
     try:
         return load(config if config is not None else DEFAULT, environment=environment).settings
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{redact(str(error))}\n")
         return None

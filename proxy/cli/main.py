@@ -12,6 +12,8 @@ from pathlib import Path
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(arguments)
+    if arguments is None:
+        _log("supervisor" if given.command == "serve" else "llm-proxy")
     match given.command:
         case "serve":
             from proxy.cli.serve import serve  # noqa: PLC0415
@@ -36,9 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
 
 
+def _log(process: str) -> None:
+    """From here on nothing gets to the terminal past the redactor, tracebacks included."""
+    from proxy.processes.logs import set_up  # noqa: PLC0415
+
+    set_up(process, level="warning")
+
+
 def _usage(given: argparse.Namespace) -> int:
     from proxy.usage.report import Asked  # noqa: PLC0415
 
+    if given.part == "dead-letters":
+        return _dead_letters(given)
     asked = Asked(tuple(given.by or ()), given.since, given.until, tuple(given.where or ()))
     if given.part == "export":
         if given.by or given.format == "table":
@@ -47,10 +58,19 @@ def _usage(given: argparse.Namespace) -> int:
             return 2
         from proxy.cli.usage_export import export  # noqa: PLC0415
 
-        return export(asked, given.format or "csv", given.config, given.env)
+        return export(asked, given.format or "csv", given.config, given.env, content=given.content)
     from proxy.cli.usage import usage  # noqa: PLC0415
 
     return usage(asked, given.format or "table", given.config, given.env)
+
+
+def _dead_letters(given: argparse.Namespace) -> int:
+    if given.by or given.since or given.until or given.where or given.format == "csv":
+        sys.stderr.write("llm-proxy: `usage dead-letters` takes --format table|json and --config\n")
+        return 2
+    from proxy.cli.usage_dead_letters import dead_letters  # noqa: PLC0415
+
+    return dead_letters(given.action, given.format or "table", given.config, given.env)
 
 
 def _prices(given: argparse.Namespace) -> int:
@@ -102,14 +122,26 @@ def _add_usage(usage: argparse.ArgumentParser) -> None:
     usage.add_argument("--format", choices=("table", "csv", "json"), help="default: table")
     _add_period(usage, None)
     usage.set_defaults(part=None)
-    parts = usage.add_subparsers(metavar="[export]")
+    parts = usage.add_subparsers(metavar="[export | dead-letters]")
     export = parts.add_parser("export", help="single records, a line each", allow_abbrev=False)
     # What stands before the word `export` holds unless it is said again behind it.
     export.add_argument(
         "--format", choices=("csv", "json"), default=argparse.SUPPRESS, help="default: csv"
     )
+    export.add_argument(
+        "--content",
+        action="store_true",
+        help="prompts and answers too, where `telemetry.content: full` kept them",
+    )
     _add_period(export, argparse.SUPPRESS)
     export.set_defaults(part="export")
+    dead = parts.add_parser(
+        "dead-letters", help="records that the store refused", allow_abbrev=False
+    )
+    dead.add_argument("action", nargs="?", choices=("list", "replay"), default="list")
+    dead.add_argument("--format", choices=("table", "json"), default=argparse.SUPPRESS)
+    _add_configuration(dead, argparse.SUPPRESS)
+    dead.set_defaults(part="dead-letters")
 
 
 def _add_period(parser: argparse.ArgumentParser, default: object) -> None:

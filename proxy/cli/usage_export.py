@@ -13,7 +13,7 @@ from proxy.base.clock import monotonic
 from proxy.cli.store import store_address
 from proxy.cli.usage import now, with_store
 from proxy.config.settings import Settings
-from proxy.stores.postgres.reports import EXPORTED, PostgresReports
+from proxy.stores.postgres.reports import EXPORTED, EXPORTED_WITH_CONTENT, PostgresReports
 from proxy.usage.report import Asked, conditions, period_of
 from proxy.usage.report_export import csv_lines, json_lines
 
@@ -44,21 +44,32 @@ class _Progress:
         sys.stderr.flush()
 
 
-def export(asked: Asked, shape: Format, config: Path | None, environment: str | None) -> int:
-    """Print records. 1: the store cannot be used; 2: bad usage or configuration."""
+def export(
+    asked: Asked,
+    shape: Format,
+    config: Path | None,
+    environment: str | None,
+    *,
+    content: bool = False,
+) -> int:
+    """Print records, with what was said if `content`. 1: the store cannot be used; 2: bad usage or
+    configuration."""
+    columns = EXPORTED_WITH_CONTENT if content else EXPORTED
 
     def work(settings: Settings) -> Coroutine[Any, Any, None]:
-        return _export(settings, asked, shape)
+        return _export(settings, asked, shape, columns)
 
     return with_store(config, environment, work)
 
 
-async def _export(settings: Settings, asked: Asked, shape: Format) -> None:
+async def _export(
+    settings: Settings, asked: Asked, shape: Format, columns: tuple[str, ...]
+) -> None:
     period, where = period_of(asked, now()), conditions(asked.where)
-    head, lines = csv_lines(EXPORTED) if shape == "csv" else json_lines(EXPORTED)
+    head, lines = csv_lines(columns) if shape == "csv" else json_lines(columns)
     async with store_address(settings) as address:
         reports = PostgresReports(lambda: address)
-        async with reports.records(period.since, period.until, where) as batches:
+        async with reports.records(period.since, period.until, where, columns) as batches:
             progress, count = _Progress(), 0
             sys.stdout.write(head)
             async for batch in batches:

@@ -23,6 +23,7 @@ from proxy.config.values import shown
 _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _STORE_HOST = re.compile(r"(\[[^\[\]]*\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
+_REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 _STORE_SCHEMES = ("postgresql", "postgres")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _URL = re.compile(r"[!#-;=?-\[\]_a-z~]+")
@@ -148,6 +149,24 @@ def shown_store(value: Secret | StoreWord, info: SerializationInfo[Any]) -> str:
     return shown(value, info) if isinstance(value, Secret) else value
 
 
+def redis_url(value: object) -> Secret:
+    """The URL of a Redis server, a Sentinel group or a cluster."""
+    text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
+    scheme, found, rest = text.partition("://")
+    if not found or scheme not in _REDIS_SCHEMES:
+        raise ValueError(
+            "must be a URL such as redis://:password@host:6379/0, rediss:// (TLS), unix://, "
+            "redis+sentinel:// or redis+cluster://"
+        )
+    where = rest.partition("?")[0].rpartition("@")[2]
+    if not _URL.fullmatch(text) or _BAD_ESCAPE.search(text) or not where.strip("/"):
+        raise ValueError("must be a URL in visible ASCII that names a host")
+    hosts = where.partition("/")[0].split(",")
+    if scheme != "unix" and not all(_is_store_host(host) for host in hosts):
+        raise ValueError("must be a URL with a valid host and port")
+    return Secret(text)
+
+
 def hosts(value: object) -> object:
     """A list of hosts, or one text with commas as in NO_PROXY."""
     if isinstance(value, str):
@@ -183,5 +202,6 @@ Listen = Annotated[Address, PlainValidator(address), PlainSerializer(str)]
 CollectorUrl = Annotated[StrictStr, BeforeValidator(collector_url)]
 Store = Annotated[Secret | StoreWord, PlainValidator(store), PlainSerializer(shown_store)]
 BaseUrl = Annotated[StrictStr, BeforeValidator(base_url)]
+RedisUrl = Annotated[Secret, PlainValidator(redis_url), PlainSerializer(shown)]
 ProxyUrl = Annotated[Secret, PlainValidator(proxy_url), PlainSerializer(shown)]
 Hosts = Annotated[tuple[StrictStr, ...], BeforeValidator(hosts)]

@@ -6,8 +6,10 @@ over what another part already refuses.
 
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 from proxy.config.addresses import ADMIN, API, Address, address
+from proxy.config.amounts import usd
 from proxy.config.near import nearest
 from proxy.config.problems import Place, Problem
 from proxy.config.tree import Items, Node, Scalar, Section
@@ -22,6 +24,7 @@ def check(root: Section) -> Iterator[Problem]:
     yield from _tls(root)
     yield from _providers(root)
     yield from _models(root)
+    yield from _prices(root)
     yield from _passthrough(root)
     yield from _keys(root)
     yield from _auth(root)
@@ -88,6 +91,36 @@ def _weights(model: Section, targets: list[Section]) -> Iterator[Problem]:
     if weights and all(w is not None and w.value == 0 and w.value is not False for w in weights):
         place = model.entries["targets"].place
         yield place.problem("every target has weight 0; one at least must have more")
+
+
+def _prices(root: Section) -> Iterator[Problem]:
+    """A vendor charges for what it is asked for, by whatever name we know that: one price each."""
+    first: dict[tuple[str, str], tuple[dict[str, Decimal], Place]] = {}
+    for _, _, model in root.sections("models"):
+        for target in model.items("targets"):
+            if not isinstance(target, Section):
+                continue
+            provider, upstream = target.scalar("provider"), target.scalar("model")
+            owner = target if _written(target, "price") else model
+            price = _amounts(owner.section("price"))
+            if provider is None or upstream is None or not price:
+                continue
+            place = owner.entries["price"].place
+            before, where = first.setdefault((provider.text, upstream.text), (price, place))
+            if before != price:
+                yield place.problem(
+                    "this is another price than the one at "
+                    f"{where} for the same model of the same provider; a target has one price"
+                )
+
+
+def _amounts(price: Section) -> dict[str, Decimal] | None:
+    """The amounts of a price; None when one of them is refused elsewhere."""
+    said = {name: scalar for name in price.entries if (scalar := price.scalar(name))}
+    try:
+        return {name: usd(scalar.value) for name, scalar in said.items()}
+    except ValueError:
+        return None
 
 
 def _passthrough(root: Section) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from proxy.config.addresses import BaseUrl
 from proxy.config.fields import Fields, said
+from proxy.config.limits import Budgets, Limits
 from proxy.config.near import nearest
 from proxy.config.planned import NOT_BUILT, PLANNED_KINDS
 from proxy.config.scalars import Blank
@@ -74,6 +75,10 @@ class Provider(SettingsSection):
     timeouts: ProviderTimeouts = ProviderTimeouts()
     pool: ProviderPool = ProviderPool()
     tls: ProviderTls = ProviderTls()
+    limits: Limits = Limits()
+    """The vendor's own, kept on our side."""
+    budgets: Budgets = ()
+    """What may be spent there."""
     enabled: bool = Field(default=True, strict=True)
     """false: as if the provider's targets were not there."""
     delay: Duration = 0.02

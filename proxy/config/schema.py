@@ -55,7 +55,7 @@ def keys_of(section: type[SettingsSection]) -> Keys:
     """The keys that may be written in a section."""
     return Keys(
         {
-            name: shape_of(info.annotation)
+            info.alias or name: shape_of(info.annotation)
             for name, info in section.model_fields.items()
             if not (
                 isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("derived")

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictInt
 
 from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
-from proxy.config.addresses import API, Hosts, Listen, ProxyUrl, Store
+from proxy.config.addresses import API, Hosts, Listen, ProxyUrl, RedisUrl, Store
+from proxy.config.callers import Access, Authorized, CallerKey, Jwt
+from proxy.config.limits import Budgets, Limits, StoreFailure, Walls
 from proxy.config.near import nearest
 from proxy.config.planned import NOT_BUILT, PLANNED_STRATEGIES
 from proxy.config.providers import Provider
@@ -21,10 +23,6 @@ from proxy.config.section import SettingsSection
 from proxy.config.values import (
     Duration,
     Folder,
-    Key,
-    Label,
-    Labels,
-    Moment,
     Name,
     Pattern,
     Processes,
@@ -33,6 +31,8 @@ from proxy.config.values import (
     Size,
     some,
 )
+
+_MOST_WAITING = 100_000
 
 
 def _strategy(value: object) -> object:
@@ -45,13 +45,13 @@ def _strategy(value: object) -> object:
     return value
 
 
-def _content(value: object) -> object:
-    if value == "full":
-        raise ValueError(
-            "`full` is part of the configuration language but not built in this version; "
-            "use metadata"
-        )
+def _waiting(value: int) -> int:
+    if not 0 <= value <= _MOST_WAITING:
+        raise ValueError(f"must be a whole number from 0 to {_MOST_WAITING}")
     return value
+
+
+Waiting = Annotated[StrictInt, AfterValidator(_waiting)]
 
 
 class TlsFiles(SettingsSection):
@@ -85,6 +85,13 @@ class Model(SettingsSection):
     """How the order of the targets is drawn for each request."""
     price: Price | None = None
     """What each target without a price of its own costs; None: what the price table says."""
+    limits: Limits = Limits()
+    """Of all callers together."""
+    budgets: Budgets = ()
+    """Of all callers together."""
+    access: Access = "internal"
+    """The clearance that it needs."""
+    authorized: Authorized = Authorized()
 
 
 class Passthrough(SettingsSection):
@@ -92,24 +99,6 @@ class Passthrough(SettingsSection):
 
     provider: Name
     """A name under `providers`."""
-
-
-class CallerKey(SettingsSection):
-    """A virtual key: who may call, and which models."""
-
-    name: Name
-    """Shown in logs and records instead of the key."""
-    key: Key
-    """What the caller sends."""
-    models: tuple[Pattern, ...] = ("*",)
-    """The models it may use; one `*` in each stands for anything."""
-    expires: Moment | None = None
-    """From this moment on it is refused."""
-    team: Label | None = None
-    """Whose usage it is, in records and reports, as are the next three."""
-    user: Label | None = None
-    project: Label | None = None
-    tags: Labels = ()
 
 
 class Proxies(SettingsSection):
@@ -136,8 +125,9 @@ class Telemetry(SettingsSection):
     """What is told about the traffic."""
 
     log: Log = Log()
-    content: Annotated[Literal["none", "metadata"], BeforeValidator(_content)] = "metadata"
-    """What is kept of prompts and answers: in this version never their text."""
+    content: Literal["none", "metadata", "full"] = "metadata"
+    """What is kept of what is said: no names that the request chose either, all but the text, or
+    the text too."""
     retention: Retention = 7 * 86400.0
     """How long single usage records are kept in the store."""
     otlp: Otlp = Otlp()
@@ -146,6 +136,8 @@ class Telemetry(SettingsSection):
 
 class Settings(SettingsSection):
     """The whole configuration, resolved."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)  # `global`.
 
     listen: Listen = API
     """Where the OpenAI-compatible API listens."""
@@ -167,7 +159,26 @@ class Settings(SettingsSection):
     providers: Mapping[str, Provider] = Field(default_factory=dict)
     models: Mapping[str, Model] = Field(default_factory=dict)
     passthrough: Passthrough | None = None
+    redis: RedisUrl | None = None
+    """The URL (a Secret) of the Redis that workers and hosts share; None: the worker's memory."""
+    store_failure: StoreFailure = StoreFailure()
+    max_queue: Waiting = 0
+    """Requests that may wait for a slot where `concurrency` is used up; 0: refused at once."""
+    budget_status: Literal[402, 422, 429] = 429
+    """The status of a request that a budget refuses."""
     keys: tuple[CallerKey, ...] = ()
+    jwt: tuple[Jwt, ...] = ()
+    """Identity providers whose tokens are callers too."""
+    teams: Mapping[str, Walls] = Field(default_factory=dict)
+    """Limits and budgets of each team; `*`: of each that has no entry, and so in all scopes."""
+    users: Mapping[str, Walls] = Field(default_factory=dict)
+    projects: Mapping[str, Walls] = Field(default_factory=dict)
+    customers: Mapping[str, Walls] = Field(default_factory=dict)
+    agents: Mapping[str, Walls] = Field(default_factory=dict)
+    sessions: Mapping[str, Walls] = Field(default_factory=dict)
+    tags: Mapping[str, Walls] = Field(default_factory=dict)
+    everyone: Walls = Field(default=Walls(), alias="global")
+    """Of all requests together."""
     proxies: Proxies = Proxies()
     telemetry: Telemetry = Telemetry()
 

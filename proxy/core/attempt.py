@@ -1,10 +1,15 @@
 """One try at one target: what the record will say of it."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import UpstreamError
 from proxy.core.target import Target
+
+if TYPE_CHECKING:
+    from proxy.core.quota import Grant
+    from proxy.wire.record import Usage
 
 log = logging.getLogger("llm-proxy.attempt")
 
@@ -13,15 +18,18 @@ class Attempt:
     """Times are monotonic seconds; 0.0 means it never came to that."""
 
     __slots__ = (
+        "cost",
         "ended",
         "error",
         "first_byte",
         "head",
+        "hold",
         "model",
         "provider",
         "span",
         "started",
         "status",
+        "usage",
     )
 
     def __init__(self, target: Target, span: str | None = None) -> None:
@@ -34,11 +42,16 @@ class Attempt:
         self.ended = 0.0
         self.status = 0
         self.error: str | None = None  # ProxyError.kind.
+        self.hold: Grant | None = None  # What was taken for it from budgets and the provider.
+        self.usage: Usage | None = None  # Known when the exchange is settled,
+        self.cost: int | None = None  # in nano-USD; None: no price is known, or nothing was used.
 
     def failed(self, request: str, error: UpstreamError) -> None:
-        """Note why it failed: the log gets the whole story, the caller no host names."""
+        """Note why it failed: the log gets hosts and causes, the caller no host names. What the
+        vendor itself said goes to the caller only: it may quote the prompt."""
         self.error = error.kind
         self.ended = monotonic()
-        log.warning("%s: %s/%s: %s", request, self.provider, self.model, error.message)
+        why = error.message if error.public is not None else f"refused with status {self.status}"
+        log.warning("%s: %s/%s: %s", request, self.provider, self.model, why)
         if error.public is not None:
             error.message = f"the provider `{self.provider}` {error.public}"

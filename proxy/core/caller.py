@@ -2,6 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from proxy.core.quota import NO_WALLS, Walls
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,19 @@ class ModelPatterns:
         )
 
 
+class Access(IntEnum):
+    """How secret a model is, and how much a caller is trusted with."""
+
+    PUBLIC = 0
+    INTERNAL = 1
+    CONFIDENTIAL = 2
+    RESTRICTED = 3
+    CLASSIFIED = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A virtual key. `expires` is in seconds since the epoch; the rest are labels for records."""
+    """A virtual key, or the bearer of a token. `expires` is in seconds since the epoch."""
 
     name: str
     models: ModelPatterns
@@ -43,6 +58,15 @@ class Caller:
     user: str | None = None
     project: str | None = None
     tags: tuple[str, ...] = ()
+    agent: str | None = None
+    tier: str | None = None
+    clearance: Access = Access.INTERNAL
+    roles: frozenset[str] = frozenset()  # As `role:analyst`.
+    operations: frozenset[str] | None = None  # None: all.
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()  # Empty: from anywhere.
+    blocked: bool = False
+    walls: Walls = NO_WALLS
+    per_model: tuple[tuple[ModelPatterns, Walls], ...] = ()
 
 
 ANONYMOUS = Caller("anonymous", ModelPatterns.of(("*",)))
@@ -51,5 +75,20 @@ ANONYMOUS = Caller("anonymous", ModelPatterns.of(("*",)))
 UNKNOWN = Caller("unknown", ModelPatterns.of(()))
 """Whoever has not shown a key yet."""
 
+
 Callers = Mapping[bytes, Caller]
 """By SHA-256 of the key."""
+
+
+class Directory(Protocol):
+    """Callers that the configuration does not list: keys of the store, bearers of tokens."""
+
+    def known(self, fingerprint: bytes) -> Caller | None:
+        """Found at once, or None: then `find` may still know it."""
+
+    async def find(self, fingerprint: bytes) -> Caller | None:
+        """The caller, or None where nobody has this key. Raises StoreUnavailable."""
+
+    async def bearer(self, token: str) -> Caller | None:
+        """Whose token it is, or None where it is no token of ours. Raises NotAuthenticated for one
+        that is expired or false."""

@@ -5,12 +5,12 @@ only when nothing can have reached the vendor. Retry is this loop, never a layer
 """
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import InternalError, Malformed, UpstreamError
+from proxy.base.errors import InternalError, Malformed, ProxyError, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer
 from proxy.core.reply import Reply
-from proxy.core.target import Adapter, Target
+from proxy.core.target import Provider, Target
 from proxy.core.tracing import new_span
 from proxy.wire.headers import VendorHead
 
@@ -18,10 +18,19 @@ _ERROR_BODY = 256 * 1024
 
 
 async def dispatch(x: Exchange) -> Reply:
-    """The first good answer of the plan's targets. Raises the last target's UpstreamError."""
+    """The first good answer of the plan's targets. Raises the last target's UpstreamError, or what
+    stood against all of them: BudgetExceeded, LimitReached, OperatorError, StoreUnavailable."""
     failure: UpstreamError | None = None
+    refusal: ProxyError | None = None
+    gate = x.runtime.gate
     for target in x.plan:
         attempt = Attempt(target, new_span() if x.trace.span is not None else None)
+        if gate is not None:
+            try:
+                await gate.hold(x, target, attempt)
+            except ProxyError as error:  # Another target may be cheaper, or below its limits.
+                refusal = refusal or error
+                continue
         x.attempts.append(attempt)
         try:
             return await _try(x, target, attempt)
@@ -30,7 +39,7 @@ async def dispatch(x: Exchange) -> Reply:
             failure = error
             if not _may_try_next(x, error):
                 break
-    raise failure or InternalError("the plan of this request is empty")
+    raise failure or refusal or InternalError("the plan of this request is empty")
 
 
 def _may_try_next(x: Exchange, error: UpstreamError) -> bool:
@@ -45,7 +54,7 @@ async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
     attempt.head = monotonic()
     attempt.status = answer.status
     try:
-        await _refuse_errors(x, adapter, answer)
+        await _refuse_errors(x, target.provider, answer)
         head = VendorHead(answer.headers)
         if x.operation.has_model:
             _refuse_nonsense(answer.status, head.content_type)
@@ -69,14 +78,16 @@ def _overhead(x: Exchange, last: Attempt) -> float:
     return monotonic() - x.arrived - (last.first_byte - last.started)
 
 
-async def _refuse_errors(x: Exchange, adapter: Adapter, answer: Answer) -> None:
+async def _refuse_errors(x: Exchange, provider: Provider, answer: Answer) -> None:
     if answer.status < 400:
         return
     try:
         body = await answer.read(_ERROR_BODY)
     except UpstreamError:  # Cut, too large, in an unknown coding: the status is known all the same.
         body = b""
-    raise adapter.error(x, answer, body)
+    for secret in provider.secrets:  # Vendors quote the key that they refuse.
+        body = body.replace(secret, b"***")
+    raise provider.adapter(x.operation).error(x, answer, body)
 
 
 def _refuse_nonsense(status: int, content_type: bytes) -> None:

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.base.clock import monotonic
 from proxy.base.errors import ProxyError
 from proxy.core.caller import UNKNOWN, Caller
+from proxy.core.labels import NO_LABELS
 from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
 from proxy.core.tracing import NOT_TRACED
-from proxy.wire.operations import Operation
+from proxy.wire.operations import Medium, Operation
+from proxy.wire.pictures import PictureTail
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
     from proxy.core.attempt import Attempt
+    from proxy.core.gate import Need
+    from proxy.core.quota import Grant
     from proxy.core.target import Route, Target
     from proxy.core.upload import FormUpload, StreamUpload
     from proxy.wire.body import Body
@@ -49,6 +53,10 @@ class Incoming(Protocol):
     raw_headers: tuple[tuple[bytes, bytes], ...]
     length: int | None  # Content-Length, or None when chunked; 0 without a body.
 
+    @property
+    def peer(self) -> str | None:
+        """The address the connection came from, where it has one."""
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, SlowRequest."""
 
@@ -67,15 +75,19 @@ class Exchange:
         "attempts",
         "body",
         "caller",
+        "cap",
         "content",
         "counted",
         "error",
         "filters",
         "finished",
         "first_byte",
+        "grant",
         "id",
         "incoming",
+        "labels",
         "model",
+        "need",
         "operation",
         "path",
         "plan",
@@ -107,6 +119,10 @@ class Exchange:
         self.trace = NOT_TRACED
         self.body: Body | FormUpload | StreamUpload | None = None
         self.model: str | None = None  # The model asked for.
+        self.labels = NO_LABELS  # What the request says of itself.
+        self.grant: Grant | None = None  # What was taken from limits.
+        self.need: Need | None = None  # Where limits or budgets asked for it.
+        self.cap: int | None = None  # Tokens of output to allow where the caller named no number.
         self.stream = False
         self.usage_asked = False  # The caller itself asked for usage in the stream.
         self.route: Route | None = None
@@ -114,7 +130,7 @@ class Exchange:
         self.attempts: list[Attempt] = []
         self.reply: Reply | None = None
         self.error: BaseException | None = None
-        self.tail = Tail()
+        self.tail = PictureTail() if operation.medium is Medium.PICTURES else Tail()
         self.counted: Usage | None = None  # By ourselves, where the vendor said nothing.
         self.content: Content | None = None  # With `telemetry.content: full` alone.
         self.filters: list[Decoder] = []

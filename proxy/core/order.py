@@ -9,11 +9,13 @@ ONCE_PER_REQUEST = (
     "auth",  # Whose request it is.
     "catalogue",  # GET /models: answered here.
     "body",  # Read the body; find the model asked for.
+    "labels",  # For whom it is made: customer, agent, session, tags.
     "rules",  # Which model is meant.
     "access",  # Whether this caller may use it.
     "limits",  # Requests and tokens per time, concurrency.
     "prompts",  # Templates filled in.
     "guardrails",  # What may not go out.
+    "content",  # What is said is kept, where the operator wants that.
     "cache",  # Answers that are known; cost no budget.
     "plan",  # The targets to try, in order.
 )

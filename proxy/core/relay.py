@@ -11,9 +11,16 @@ The path is chosen once, from the head:
 
 Per piece there is no await, no clock, no task and no log: `_Stream.sink` is a plain function that
 the vendor's connection calls.
+
+An answer that came without usage may have its tokens counted (core/counting.py): its last piece
+waits for that, and nothing else does.
 """
 
+from typing import TYPE_CHECKING
+
 from proxy.base.errors import Cut, Malformed, UpstreamError
+from proxy.base.tasks import Tasks
+from proxy.core.counting import HeldBack
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
@@ -23,6 +30,11 @@ from proxy.wire.headers import without
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import WholeEvents, missing_end
 from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done, says_end
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+    from proxy.core.counting import Transcript
 
 HOLD = 1024 * 1024
 
@@ -57,20 +69,25 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
         if body is not None:
             _refuse_unfinished(x, reply, body)
             x.tail.feed(body)
+            if x.runtime.tokens.wants(x):
+                await x.runtime.tokens.count(x, body)
             x.complete()
             out.whole(reply.status, reply.headers, body)
             return
     stream = _Stream(x, reply, answer, out, inflate)
     try:
         await _pump(answer, stream)
-        stream.finish()
+        await stream.finish()
     except UpstreamError as error:
         if x.attempts:
             x.attempts[-1].failed(x.id, error)
         if not out.started:
+            reply.status = error.status  # What the caller is told in its place.
             raise
         x.error = error
         stream.fail(error)
+    finally:
+        stream.close()
 
 
 async def _pump(answer: Answer, stream: "_Stream") -> None:
@@ -84,7 +101,19 @@ async def _pump(answer: Answer, stream: "_Stream") -> None:
 class _Stream:
     """What happens to each piece, and at the end."""
 
-    __slots__ = ("_answer", "_end", "_events", "_held", "_inflate", "_out", "_reply", "_size", "_x")
+    __slots__ = (
+        "_answer",
+        "_counting",
+        "_end",
+        "_events",
+        "_held",
+        "_inflate",
+        "_out",
+        "_reply",
+        "_size",
+        "_transcript",
+        "_x",
+    )
 
     def __init__(
         self, x: Exchange, reply: Reply, answer: Answer, out: Out, inflate: Inflate | None
@@ -98,12 +127,17 @@ class _Stream:
         self._held: list[bytes] | None = None
         self._size = 0
         self._end = StreamEnd.FRAMING
+        self._transcript: Transcript | None = None
+        self._counting: Task[None] | None = None
         if reply.head.is_events and (inflate or reply.head.coding is None):
             first = x.filters[0] if x.filters else None
             self._events = first if isinstance(first, WholeEvents) else WholeEvents()
             if first is not self._events:
                 x.filters.insert(0, self._events)
             self._end = x.operation.stream_end
+            self._transcript = x.runtime.tokens.listen(x)
+            if self._transcript is not None:
+                x.watch(self._transcript.feed)
         if reply.head.is_json:
             self._held = []
         else:
@@ -119,7 +153,9 @@ class _Stream:
             data = decoder.feed(data)
         if data:
             if says_end(data, self._end) or x.tail.total == self._reply.head.length:
-                x.complete()
+                data = self._last_piece(data)
+                if not data:
+                    return
             self._emit(data)
 
     @property
@@ -127,9 +163,11 @@ class _Stream:
         """Whether the stream itself has said that it is at its end."""
         return self._end is not StreamEnd.FRAMING and is_whole(self._x.tail.last(), self._end)
 
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
         x = self._x
+        if self._counting is not None:
+            await self._counting
         forgot_done = False
         if not is_whole(last := x.tail.last(), self._end):
             forgot_done = self._end is StreamEnd.DONE and lacks_only_done(last)
@@ -137,6 +175,8 @@ class _Stream:
                 raise Cut("the vendor's stream ended before its last event")
         rest = self._rest()
         if self._held is None:
+            if not x.finished:
+                await self._count_rest(rest)
             x.complete()
             if rest:
                 self._emit(rest)
@@ -146,8 +186,56 @@ class _Stream:
             return
         body = b"".join(self._held) + rest
         _refuse_unfinished(x, self._reply, body)
+        if not x.finished and x.runtime.tokens.wants(x):
+            await x.runtime.tokens.count(x, body)
         x.complete()
         self._out.whole(self._reply.status, self._reply.headers, body)
+
+    def close(self) -> None:
+        """Nothing of this goes on behind its end."""
+        if self._counting is not None:
+            self._counting.cancel()
+
+    def _last_piece(self, data: bytes) -> bytes:
+        """What makes the answer whole: settled before it goes out, or held back to be counted."""
+        x = self._x
+        if x.finished:
+            return data
+        if self._held is not None:
+            if not x.runtime.tokens.wants(x):
+                x.complete()
+            return data  # It waits in any case: `finish` has the whole of it.
+        if not x.runtime.tokens.wants(x) or self._transcript is None:
+            x.complete()
+            return data
+        if not self.has_ended:
+            return data  # A text that speaks of an end.
+        self._transcript.feed(data)
+        said = self._transcript.body()
+        if said is None:
+            x.complete()
+            return data
+        late = HeldBack(data)
+        x.filters.append(late)  # What may follow queues up behind it.
+        self._counting = Tasks().spawn(self._count(said, late), name=f"count {x.id}")
+        return b""
+
+    async def _count_rest(self, rest: bytes) -> None:
+        """For a stream that ended without saying so in time."""
+        x = self._x
+        if not x.runtime.tokens.wants(x) or self._transcript is None:
+            return
+        self._transcript.feed(rest)
+        said = self._transcript.body()
+        if said is not None:
+            await x.runtime.tokens.count(x, said)
+
+    async def _count(self, said: bytes, late: HeldBack) -> None:
+        x = self._x
+        await x.runtime.tokens.count(x, said)
+        x.filters.remove(late)
+        x.complete()
+        self._emit(late.finish())
 
     def fail(self, error: UpstreamError) -> None:
         """The answer broke off after its first byte: say so where that can be said."""

@@ -4,10 +4,12 @@ A reload builds another Runtime and swaps one reference; a request keeps the one
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from proxy.core.caller import Callers
+from proxy.core.caller import Callers, Directory
+from proxy.core.counting import NoCounter, TokenCounter
+from proxy.core.gate import Gate
 from proxy.core.ledger import Ledger
 from proxy.core.target import Catalogue, Target
 
@@ -31,5 +33,8 @@ class Runtime:
     providers: dict[str, Target]  # By name: where `x-llm-proxy-provider` may send operations.
     ledger: Ledger
     max_body: int
+    tokens: TokenCounter = field(default_factory=NoCounter)
+    directory: Directory | None = None  # Callers that are not in the configuration.
+    gate: Gate | None = None  # None: nothing is limited.
     spans: bool = False  # Whether this proxy takes part in traces.
     head_lines: bytes = b""  # Header lines, rendered, that every answer carries.

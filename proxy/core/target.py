@@ -4,10 +4,12 @@ Built once per configuration by `build/`, immutable, shared by all requests of a
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from proxy.core.caller import Access
 from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
+from proxy.core.quota import NO_WALLS, Walls
 from proxy.wire.operations import Operation
 
 if TYPE_CHECKING:
@@ -41,12 +43,15 @@ class Provider:
     timeouts: Timeouts
     adapters: Mapping[str, Adapter]  # By operation name; "" for every other operation.
     base_path: str = ""
-    headers: tuple[tuple[bytes, bytes], ...] = ()  # Configured fields, sent with every request.
+    # Configured fields, sent with every request; they may hold credentials.
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     replaced: frozenset[bytes] = frozenset()  # Lower-case names of `headers`.
     credentials: Iterator[tuple[bytes, bytes] | None] | None = (
         None  # The next key's field, in turn.
     )
     off: str | None = None  # Why it cannot be used, or None.
+    walls: Walls = NO_WALLS
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)  # What no answer may quote.
 
     def adapter(self, operation: Operation) -> Adapter:
         return self.adapters.get(operation.name) or self.adapters[""]
@@ -67,6 +72,9 @@ class Route:
 
     model: str  # The configured name that matched (may be a pattern).
     targets: tuple[Target, ...]
+    access: Access = Access.INTERNAL
+    authorized: frozenset[str] | None = None  # As `user:ada`, `role:x`; None: no list.
+    walls: Walls = NO_WALLS
 
 
 class Catalogue(Protocol):

@@ -1,28 +1,57 @@
-"""Whether this caller may do this: models by the key's list, the rest of the API only with `*`.
+"""Whether this caller may do this: its operations, its models, and how secret the model is.
 
 Operations that name no model (files, batches, fine-tuning, …) can reach any model of the vendor, so
 a key that is confined to some models may not use them.
 """
 
 from proxy.base.errors import AccessDenied
+from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
+from proxy.core.target import Route
 
 
 async def access(x: Exchange) -> Reply | None:
     """Raises AccessDenied."""
-    allowed = x.caller.models
+    caller = x.caller
+    if caller.operations is not None and x.operation.name not in caller.operations:
+        raise AccessDenied(
+            f"this key may not use the operation `{x.operation.name}`",
+            code="key_operation_access_denied",
+        )
     if x.model is None:
-        if not allowed.everything:
+        if not caller.models.everything:
             raise AccessDenied(
                 f"this key may use some models only, and `{x.incoming.method} /v1{x.path[:200]}` "
                 "names none; use a key with models: ['*']",
                 code="key_operation_access_denied",
             )
-    elif x.model not in allowed:
+        return None
+    if x.model not in caller.models:
         raise AccessDenied(
             f"this key may not use the model `{x.model[:200]}`",
             code="key_model_access_denied",
             param="model",
         )
+    if x.route is not None:
+        refuse_secret(caller, x.route, x.model)
     return None
+
+
+def refuse_secret(caller: Caller, route: Route, model: str) -> None:
+    """Raises AccessDenied for a model that is more secret than the caller is trusted with."""
+    if not may_know(caller, route):
+        raise AccessDenied(
+            f"the model `{model[:200]}` is {route.access.name.lower()}, and this key is not "
+            "cleared for it",
+            code="key_model_access_denied",
+            param="model",
+        )
+
+
+def may_know(caller: Caller, route: Route) -> bool:
+    """Whether the caller is cleared for the model and, where it has a list, on it."""
+    if caller.clearance < route.access:
+        return False
+    listed = route.authorized
+    return listed is None or f"user:{caller.user}" in listed or not listed.isdisjoint(caller.roles)

@@ -6,7 +6,13 @@ from proxy.core.reply import Reply
 
 async def account(x: Exchange) -> Reply | None:
     """Have the request recorded when it ends. Raises Unrecordable."""
-    ledger = x.runtime.ledger
-    ledger.admit()
-    x.at_end(ledger.settle)
+    x.runtime.ledger.admit()
+    x.at_end(_settle)
     return None
+
+
+def _settle(x: Exchange) -> None:
+    runtime = x.runtime
+    runtime.ledger.settle(x)
+    if runtime.gate is not None:
+        runtime.gate.settle(x)  # After the record, which says what each attempt used and cost.

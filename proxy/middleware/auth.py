@@ -1,22 +1,25 @@
-"""Whose request it is: a virtual key, compared as SHA-256.
+"""Whose request it is: a virtual key, compared as SHA-256, or the bearer of a signed token.
 
 The key may come as `Authorization: Bearer` (OpenAI), `x-api-key` (Anthropic) or `api-key` (Azure).
+Keys of the configuration come first; the others are in the directory.
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from proxy.base.clock import wall
-from proxy.base.errors import NotAuthenticated
+from proxy.base.errors import AccessDenied, NotAuthenticated
 from proxy.base.secret import fingerprint
-from proxy.core.caller import ANONYMOUS
+from proxy.core.caller import ANONYMOUS, Caller, Directory
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
 _WHERE = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
+_LONGEST = 16 * 1024
 
 
 async def auth(x: Exchange) -> Reply | None:
-    """Find the caller. Raises NotAuthenticated."""
+    """Find the caller. Raises NotAuthenticated, AccessDenied, StoreUnavailable."""
     callers = x.runtime.callers
     if callers is None:
         x.caller = ANONYMOUS
@@ -24,13 +27,40 @@ async def auth(x: Exchange) -> Reply | None:
     key = _key(x.incoming.headers)
     if key is None:
         raise NotAuthenticated(f"no API key was given; {_WHERE}", code="missing_api_key")
-    caller = callers.get(fingerprint(key))
+    digest = fingerprint(key)
+    caller = callers.get(digest)
+    if caller is None and x.runtime.directory is not None:
+        caller = await _look_up(x.runtime.directory, key, digest)
     if caller is None:
         raise NotAuthenticated("this API key is not known here; ask for one, or check for a typo")
     if caller.expires is not None and caller.expires <= wall():
         raise NotAuthenticated("this API key has expired", code="expired_key")
+    if caller.blocked:
+        raise AccessDenied("this API key is blocked; ask the operator why", code="key_blocked")
+    if caller.networks:
+        _refuse_strangers(x, caller)
     x.caller = caller
     return None
+
+
+async def _look_up(directory: Directory, key: str, digest: bytes) -> Caller | None:
+    if key.count(".") == 2 and len(key) <= _LONGEST:  # A JWT in its compact form (RFC 7519).
+        return await directory.bearer(key)
+    return directory.known(digest) or await directory.find(digest)
+
+
+def _refuse_strangers(x: Exchange, caller: Caller) -> None:
+    peer = x.incoming.peer
+    try:
+        address = ip_address(peer.partition("%")[0]) if peer is not None else None
+    except ValueError:
+        address = None
+    mapped = getattr(address, "ipv4_mapped", None)  # What an IPv6 socket says of IPv4 callers.
+    address = mapped or address
+    if address is None or not any(address in network for network in caller.networks):
+        raise AccessDenied(
+            "this API key may not be used from this address", code="key_ip_access_denied"
+        )
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ from proxy.base.errors import AccessDenied
 from proxy.base.jsonio import dumps
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply, json_reply
+from proxy.middleware.access import may_know, refuse_secret
 from proxy.middleware.rules import unknown_model
 from proxy.wire.operations import MODELS
 
@@ -17,17 +18,26 @@ async def catalogue(x: Exchange) -> Reply | None:
     asked = unquote(x.path.removeprefix("/models").removeprefix("/"))
     if asked:
         return json_reply(dumps(_one(x, asked)))
-    names = (name for name in x.runtime.catalogue.names() if name in x.caller.models)
+    known = x.runtime.catalogue
+    names = (
+        name
+        for name in known.names()
+        if name in x.caller.models
+        and (route := known.route(name)) is not None
+        and may_know(x.caller, route)
+    )
     return json_reply(dumps({"object": "list", "data": [_card(name) for name in names]}))
 
 
 def _one(x: Exchange, asked: str) -> dict[str, object]:
-    if x.runtime.catalogue.route(asked) is None:
+    route = x.runtime.catalogue.route(asked)
+    if route is None:
         raise unknown_model(x, asked)
     if asked not in x.caller.models:
         raise AccessDenied(
             f"this key may not use the model `{asked}`", code="key_model_access_denied"
         )
+    refuse_secret(x.caller, route, asked)
     return _card(asked)
 
 

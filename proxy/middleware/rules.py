@@ -1,6 +1,7 @@
 """Which model is meant: from the name asked for to a configured model."""
 
 from proxy.base.errors import BadRequest, NotFound
+from proxy.base.redact import redact
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
@@ -16,11 +17,13 @@ async def rules(x: Exchange) -> Reply | None:
     if x.model is None:
         return None
     if len(x.model) > _LONGEST or not x.model.isprintable():
+        x.model = None  # No name: neither the record nor anybody else is to hold it.
         raise BadRequest(
             f"`model` must be printable and at most {_LONGEST} characters", param="model"
         )
     x.route = x.runtime.catalogue.route(x.model)
     if x.route is None:
+        x.model = redact(x.model)  # Whatever it is: a key in the wrong field, for one.
         raise unknown_model(x, x.model)
     return None
 

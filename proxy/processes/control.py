@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from proxy.base.tasks import Tasks
 from proxy.config.load import load
 from proxy.config.problems import ConfigError
+from proxy.config.secrets import secrets_of
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
 from proxy.config.watch import changes
@@ -92,7 +93,8 @@ class Control:
 
     def _send(self, snapshot: Snapshot) -> None:
         layout = layout_of(snapshot.settings)
-        logs.set_up(self._name, level=layout.log_level, style=layout.log_format)
+        secrets = secrets_of(snapshot.settings)
+        logs.set_up(self._name, level=layout.log_level, style=layout.log_format, secrets=secrets)
         self._channel.send(Loaded(snapshot.version, layout, snapshot.dump()))
         if self._layout is None:
             self._layout = layout

@@ -19,6 +19,7 @@ from proxy.app import App
 from proxy.base.errors import ProxyError
 from proxy.base.tasks import Tasks
 from proxy.config.problems import ConfigError
+from proxy.config.secrets import secrets_of
 from proxy.config.snapshot import Snapshot
 from proxy.processes import logs
 from proxy.processes.channel import Channel
@@ -98,12 +99,11 @@ class Worker:
             self._leave.set()  # Nothing to fall back on: the supervisor starts another process.
 
     async def _build(self, snapshot: Snapshot) -> None:
-        recorded = snapshot.settings.telemetry.log
         if self._serving is not None:
             await self._app.apply(snapshot)
-            logs.set_up(self._name, level=recorded.level, style=recorded.format)
+            self._log_by(snapshot)
         else:
-            logs.set_up(self._name, level=recorded.level, style=recorded.format)
+            self._log_by(snapshot)
             await self._app.start(snapshot, self._listener)
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
@@ -112,6 +112,10 @@ class Worker:
             # cycles every few requests finds none and costs more than it saves.
             gc.set_threshold(20_000, 20, 100)
         self._grace = snapshot.settings.drain
+
+    def _log_by(self, snapshot: Snapshot) -> None:
+        recorded, secrets = snapshot.settings.telemetry.log, secrets_of(snapshot.settings)
+        logs.set_up(self._name, level=recorded.level, style=recorded.format, secrets=secrets)
 
 
 async def serve(name: str, channel: int, listener: int) -> int:

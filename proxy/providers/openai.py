@@ -22,6 +22,12 @@ _IDENTITY = (b"accept-encoding", b"identity")
 _ACCEPT = frozenset((b"accept-encoding",))
 _READ_BY_US = _ACCEPT | {b"content-encoding"}  # A compressed JSON body leaves uncompressed.
 _ERROR_HEADERS = frozenset((b"content-type", b"content-encoding"))
+_REASONING = ("o1", "o3", "o4", "gpt-5")  # These refuse `max_tokens`; other vendors know only it.
+_CAPS = {
+    "chat": "max_tokens",
+    "completions": "max_tokens",
+    "responses": "max_output_tokens",
+}
 _KINDS = {429: ("rate_limit_error", "rate_limit_exceeded")}
 _NO_RETRY = ((b"x-should-retry", b"false"),)
 
@@ -102,6 +108,9 @@ def _body(x: Exchange, model: str) -> bytes | Upload:
             body.set("model", msgspec.json.encode(model))
         if _asks_usage(x):
             _ask_usage(body)
+        if x.cap is not None and (name := _CAPS.get(x.operation.name)) is not None:
+            reasons = name == "max_tokens" and model.startswith(_REASONING)
+            body.set("max_completion_tokens" if reasons else name, b"%d" % x.cap)
         return body.raw
     if isinstance(body, FormUpload) and model:
         body.replace_model(model)

@@ -5,7 +5,8 @@ A pattern has one `*`. What the star stood for takes the place of the star in a 
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 
 from proxy.core.target import Route, Target
 from proxy.routing.weighted import order
@@ -17,16 +18,18 @@ _MOST_KNOWN = 4096
 class Models:
     """The Catalogue of a configuration."""
 
-    def __init__(self, models: Mapping[str, tuple[Target, ...]]) -> None:
-        self._exact = tuple(name for name in models if "*" not in name)
+    def __init__(self, models: Iterable[Route]) -> None:
+        """The routes, `model` being the configured name."""
+        routes = {route.model: route for route in models}
+        self._exact = tuple(name for name in routes if "*" not in name)
         # Exact names for good, names that a pattern took as long as there is room.
-        self._known = {name: Route(name, models[name]) for name in self._exact}
-        starred = [(name, targets) for name, targets in models.items() if "*" in name]
+        self._known = {name: routes[name] for name in self._exact}
+        starred = [name for name in routes if "*" in name]
         # The longer the literal text, the more specific the pattern; names break ties, because the
         # order in the file has no meaning.
-        starred.sort(key=lambda item: (len(item[0]), item[0]), reverse=True)
-        self._patterns: tuple[tuple[str, str, str, tuple[Target, ...]], ...] = tuple(
-            (name, *_halves(name), targets) for name, targets in starred
+        starred.sort(key=lambda name: (len(name), name), reverse=True)
+        self._patterns: tuple[tuple[str, str, Route], ...] = tuple(
+            (*_halves(name), routes[name]) for name in starred
         )
 
     def route(self, asked: str) -> Route | None:
@@ -34,17 +37,20 @@ class Models:
         route = self._known.get(asked) or self._find(asked)
         if route is None or len(route.targets) == 1:
             return route
-        return Route(route.model, order(route.targets))
+        return Route(
+            route.model, order(route.targets), route.access, route.authorized, route.walls
+        )
 
     def _find(self, asked: str) -> Route | None:
-        for name, before, after, starred in self._patterns:
+        for before, after, pattern in self._patterns:
             if (
                 asked.startswith(before)
                 and asked.endswith(after)
                 and len(asked) > len(before) + len(after)
             ):
                 star = asked[len(before) : len(asked) - len(after)]
-                route = Route(name, tuple(_filled(target, star) for target in starred))
+                targets = tuple(_filled(target, star) for target in pattern.targets)
+                route = replace(pattern, targets=targets)
                 if len(self._known) < _MOST_KNOWN:
                     self._known[asked] = route
                 return route

@@ -62,6 +62,13 @@ class Arrival:
         else:
             self.length = None if head.chunked else 0
 
+    @property
+    def peer(self) -> str | None:
+        """The address the connection came from, where it has one."""
+        transport = self.connection.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return name[0] if isinstance(name, tuple) else None
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
         payload = self.payload

@@ -22,7 +22,6 @@ class _Family:
 
 FAMILIES: Mapping[str, _Family] = {
     "in_flight": _Family("Requests being served now.", "worker"),
-    "queue_depth": _Family("Requests waiting to be admitted.", "worker"),
     "loop_lag_seconds": _Family(
         "Latest that the event loop was, within the last second.", "worker"
     ),

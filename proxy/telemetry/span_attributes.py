@@ -16,7 +16,7 @@ from proxy.telemetry.conventions import (
     openinference_model_key,
     vendor_name,
 )
-from proxy.telemetry.messages import input_messages, output_messages
+from proxy.telemetry.messages import input_messages, output_messages, system_instructions
 from proxy.telemetry.options import Vendor
 from proxy.wire.record import AttemptRecord, Content, Cost, Usage, UsageRecord
 
@@ -152,6 +152,7 @@ def _gen_ai_messages(content: Content | None) -> dict[str, Value]:
     if content is None:
         return {}
     return {
+        "gen_ai.system_instructions": system_instructions(content.input) if content.input else None,
         "gen_ai.input.messages": input_messages(content.input) if content.input else None,
         "gen_ai.output.messages": output_messages(content.output) if content.output else None,
     }

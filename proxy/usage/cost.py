@@ -69,6 +69,8 @@ def _detailed(usage: Usage, price: Price) -> Cost:
     image_out = min(full.image_out if full is not None else 0, usage.output - audio_out)
     reasoning = min(usage.reasoning, usage.output - audio_out - image_out)
     text_out = usage.output - audio_out - image_out - reasoning
+    # A picture that has a price of its own is paid by it; then what it is made of is not.
+    by_the_piece = usage.images and "image" not in price.missing
     calls = max(1, full.units) if full is not None else 1
     searches = full.searches if full is not None else 0
     length = full.audio_ms if full is not None else 0
@@ -82,7 +84,7 @@ def _detailed(usage: Usage, price: Price) -> Cost:
         audio_in * price.audio_input + -(-length * price.audio_hour * _MTOK // _HOUR_MS),
         audio_out * price.audio_output,
         image_in * price.image_input
-        + image_out * price.image_output
+        + (0 if by_the_piece else image_out * price.image_output)
         + usage.images * price.image * _MTOK,
         (calls * price.request + searches * price.search) * _MTOK,
     )

@@ -1,26 +1,33 @@
 """From an exchange that has ended to its line in the spool: the worker's side of accounting.
 
 Synchronous and without a wait, so that no cancellation can skip it: the record is made from what
-the exchange already knows, priced from tables in memory, and written with one `write`.
+the exchange already knows, priced from tables in memory, and put into the spool at once.
 """
 
 from proxy.base.errors import Unrecordable
 from proxy.core.exchange import Exchange
+from proxy.usage.discreet import DiscreetLines
+from proxy.usage.lines import Lines
 from proxy.usage.pricer import Pricer
-from proxy.usage.recording import Identity, record_of_exchange
+from proxy.usage.recording import Identity
 from proxy.usage.spool import Spool
-from proxy.wire.record import line_of
 
 
 class SpoolLedger:
     """Writes one record for each exchange."""
 
     def __init__(
-        self, spool: Spool, pricer: Pricer, identity: Identity, *, refuse_when_failing: bool
+        self,
+        spool: Spool,
+        pricer: Pricer,
+        identity: Identity,
+        *,
+        refuse_when_failing: bool,
+        discreet: bool = False,
     ) -> None:
+        """`discreet`: without what requests say of themselves."""
         self._spool = spool
-        self._pricer = pricer
-        self._identity = identity
+        self._lines = (DiscreetLines if discreet else Lines)(identity, pricer)
         self._refuse = refuse_when_failing
 
     def admit(self) -> None:
@@ -30,7 +37,7 @@ class SpoolLedger:
 
     def settle(self, x: Exchange, /) -> None:
         """Write the record."""
-        self._spool.append(line_of(record_of_exchange(x, self._identity, self._pricer)))
+        self._spool.append(self._lines.of(x))
 
 
 class NoLedger:
@@ -41,3 +48,15 @@ class NoLedger:
 
     def settle(self, _x: Exchange, /) -> None:
         """Nothing is written."""
+
+
+class UnwrittenLedger(NoLedger):
+    """For `store: none` with limits or budgets: what attempts used and cost is found out for them,
+    and written nowhere."""
+
+    def __init__(self, pricer: Pricer) -> None:
+        self._lines = Lines(Identity(""), pricer)
+
+    def settle(self, x: Exchange, /) -> None:
+        """Fill in the usage and the cost of every attempt."""
+        self._lines.of(x)

@@ -6,7 +6,7 @@ prices, so that a record always says by which prices it was made.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,9 +60,16 @@ class Pricer:
         )
         self.version = table.version + (f"+{_digest(own)}" if own else "")
 
-    def cost(self, attempt: Attempted, usage: Usage, tier: str = "") -> Cost | None:
-        """What the attempt cost, or None when no price is known for all that it used."""
-        price = self.price(attempt.provider, attempt.model, tier=tier)
+    def cost(
+        self, attempt: Attempted, usage: Usage, tier: Callable[[], str] | None = None
+    ) -> Cost | None:
+        """What the attempt cost, or None when no price is known for all that it used. `tier` says
+        in which service tier; it is asked only where that changes the price."""
+        price = self.price(attempt.provider, attempt.model)
+        if price is not None and price.tiers and tier is not None:
+            name = tier()
+            if name in price.tiers:
+                price = self.price(attempt.provider, attempt.model, tier=name)
         return cost(usage, price) if price is not None and price.covers(usage) else None
 
     def price(

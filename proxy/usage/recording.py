@@ -1,4 +1,8 @@
-"""What an exchange becomes in the record: times, outcome, tokens, cost of every attempt."""
+"""What an exchange becomes in the record: times, outcome, tokens, cost of every attempt.
+
+This is the plain way, for every ending. `lines.py` has a quicker one for the usual ending, which is
+tested against this one.
+"""
 
 from asyncio import CancelledError
 from dataclasses import dataclass
@@ -8,15 +12,19 @@ from proxy.base.clock import monotonic, wall
 from proxy.base.errors import CallerError, ProxyError, Unreachable, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
+from proxy.core.labels import label
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.usage.pricer import Pricer
+from proxy.usage.tiers import service_tier
 from proxy.wire.body import Body
-from proxy.wire.record import AttemptRecord, Outcome, Usage, UsageRecord, UsageSource
-from proxy.wire.usage import estimate, read_usage
+from proxy.wire.measure import assumed, is_billed, reported
+from proxy.wire.record import AttemptRecord, Cost, Outcome, Usage, UsageRecord, UsageSource
 
-_MICRO = 1_000_000
+MICRO = 1_000_000
 _CLIENT_GONE = 499  # As nginx logs it; no caller ever sees it.
-_LONGEST_LABEL = 128
+
+Used = tuple[Usage | None, UsageSource | None]
+"""What was used, and who says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +34,29 @@ class Identity:
     worker: str
 
 
-def record_of_exchange(x: Exchange, identity: Identity, pricer: Pricer) -> UsageRecord:
-    """The record of an exchange that ends now. On the hot path: what is usual comes first."""
-    now = monotonic()
+class Moment(NamedTuple):
+    """One moment, by both clocks."""
+
+    monotonic: float
+    wall: float
+
+
+def record_of_exchange(
+    x: Exchange, identity: Identity, pricer: Pricer, ended: Moment | None = None
+) -> UsageRecord:
+    """The record of an exchange that ends now, or ended then."""
+    now, today = ended if ended is not None else (monotonic(), wall())
     received = x.received
-    done = int((now - received) * _MICRO)
+    done = int((now - received) * MICRO)
     outcome, status = _outcome(x)
     attempts = _attempts(x, now, outcome, pricer)
     spent = _spent(attempts)
     reply, error, caller, trace = x.reply, x.error, x.caller, x.trace
     served = x.attempts[-1] if reply is not None and x.attempts else None
-    label = x.incoming.headers.get
+    labels = x.labels
     return UsageRecord(
         id=x.id,
-        at=int(wall() * _MICRO) - done,
+        at=int(today * MICRO) - done,
         worker=identity.worker,
         config=x.runtime.version,
         operation=x.operation.name,
@@ -50,22 +67,22 @@ def record_of_exchange(x: Exchange, identity: Identity, pricer: Pricer) -> Usage
         team=caller.team,
         user=caller.user,
         project=caller.project,
-        customer=_label(label("x-llm-proxy-customer")),
-        agent=_label(label("x-llm-proxy-agent")),
-        session=_label(label("x-llm-proxy-session")),
-        tags=_tags(caller.tags, label("x-llm-proxy-tags")),
-        model=x.model,
+        customer=labels.customer,
+        agent=labels.agent,
+        session=labels.session,
+        tags=labels.tags,
+        model=x.model if x.route is not None else label(x.model),
         route=x.route.model if x.route is not None else None,
         served_provider=served.provider if served is not None else None,
         served_model=(served.model or None) if served is not None else None,
         error=None if error is None else _error(error, outcome),
         code=error.code if isinstance(error, ProxyError) else None,
         stream=x.stream,
-        bytes_in=_bytes_in(x),
+        bytes_in=bytes_in(x),
         bytes_out=x.tail.total or (len(reply.body) if reply is not None else 0),
-        arrived=int((x.arrived - received) * _MICRO),
-        admitted=int((x.admitted - received) * _MICRO) if x.admitted else None,
-        first_token=int((x.first_byte - received) * _MICRO) if x.first_byte else None,
+        arrived=int((x.arrived - received) * MICRO),
+        admitted=int((x.admitted - received) * MICRO) if x.admitted else None,
+        first_token=int((x.first_byte - received) * MICRO) if x.first_byte else None,
         overhead=_overhead(x),
         usage=spent.usage,
         usage_source=spent.source,
@@ -127,50 +144,57 @@ def _attempts(
     if not x.attempts:
         return ()
     *failed, last = x.attempts
-    usage, source = _usage_of_last(x, last)
     error = last.error or (None if outcome == "completed" else outcome)
-    final = _attempt(x, last, last.ended or now, error, (usage, source), pricer)
-    if not failed:
-        return (final,)
-    before = [
-        _attempt(x, each, each.ended or now, each.error, _usage_of_failed(x, each), pricer)
-        for each in failed
-    ]
-    return (*before, final)
+    tries = [(each, each.error, _usage_of_failed(x, each)) for each in failed]
+    tries.append((last, error, usage_of_last(x, last)))
+    return tuple(
+        attempt_record(x, each, each.ended or now, error, used, cost_of(x, each, used[0], pricer))
+        for each, error, used in tries
+    )
 
 
-def _attempt(  # noqa: PLR0917 - One caller above; a bundle would be made per request.
+def attempt_record(  # noqa: PLR0917 - A bundle of these would be made per request.
     x: Exchange,
     attempt: Attempt,
     ended: float,
     error: str | None,
-    used: tuple[Usage | None, UsageSource | None],
-    pricer: Pricer,
+    used: Used,
+    cost: Cost | None,
 ) -> AttemptRecord:
+    """What is recorded of one attempt, and known of it from now on."""
     received = x.received
-    usage, source = used
+    attempt.usage = used[0]
+    attempt.cost = cost.total if cost is not None else None
     return AttemptRecord(
-        provider=attempt.provider,
-        model=attempt.model,
-        started=int((attempt.started - received) * _MICRO),
-        ended=int((ended - received) * _MICRO),
-        head=int((attempt.head - received) * _MICRO) if attempt.head else None,
-        first_byte=int((attempt.first_byte - received) * _MICRO) if attempt.first_byte else None,
-        status=attempt.status,
-        error=error,
-        usage=usage,
-        usage_source=source,
-        cost=pricer.cost(attempt, usage) if usage is not None else None,
-        span=attempt.span,
+        attempt.provider,
+        attempt.model,
+        int((attempt.started - received) * MICRO),
+        int((ended - received) * MICRO),
+        int((attempt.head - received) * MICRO) if attempt.head else None,
+        int((attempt.first_byte - received) * MICRO) if attempt.first_byte else None,
+        attempt.status,
+        error,
+        used[0],
+        used[1],
+        cost,
+        attempt.span,
     )
 
 
-def _usage_of_last(x: Exchange, attempt: Attempt) -> tuple[Usage | None, UsageSource | None]:
+def cost_of(x: Exchange, attempt: Attempt, usage: Usage | None, pricer: Pricer) -> Cost | None:
+    """What an attempt cost, or None: it used nothing, or nobody knows its price."""
+
+    def tier() -> str:
+        return service_tier(x, answered=bool(attempt.first_byte))
+
+    return None if usage is None else pricer.cost(attempt, usage, tier)
+
+
+def usage_of_last(x: Exchange, attempt: Attempt) -> Used:
     """Tokens of the attempt whose answer was relayed, or was to be."""
-    if not x.operation.has_usage:
+    if not is_billed(x.operation):
         return None, None
-    text = x.tail.usage() if attempt.first_byte else None
-    if text is not None and (found := read_usage(text)) is not None:
+    if attempt.first_byte and (found := reported(x.tail)) is not None:
         return found, "upstream"
     if not attempt.first_byte:
         return _usage_of_failed(x, attempt)
@@ -178,15 +202,15 @@ def _usage_of_last(x: Exchange, attempt: Attempt) -> tuple[Usage | None, UsageSo
         return None, None
     if x.counted is not None:
         return x.counted, "counted"
-    return estimate(_bytes_in(x), x.tail.text_bytes()), "estimated"
+    return assumed(x.operation.medium, bytes_in(x), x.tail)
 
 
-def _usage_of_failed(x: Exchange, attempt: Attempt) -> tuple[Usage | None, UsageSource | None]:
+def _usage_of_failed(x: Exchange, attempt: Attempt) -> Used:
     """A vendor that took the request and never answered may charge for having read it."""
     took_it = attempt.error not in {None, Unreachable.kind} and attempt.status == 0
     gone = attempt.error is None and attempt.status == 0
-    if x.operation.has_usage and (took_it or gone):
-        return estimate(_bytes_in(x), 0), "estimated"
+    if is_billed(x.operation) and (took_it or gone):
+        return assumed(x.operation.medium, bytes_in(x))
     return None, None
 
 
@@ -194,8 +218,10 @@ def _sum(attempts: tuple[AttemptRecord, ...]) -> Usage | None:
     used = [a.usage for a in attempts if a.usage is not None]
     if len(used) < 2:
         return used[0] if used else None
-    fields = Usage.__struct_fields__
-    return Usage(**{name: sum(getattr(each, name) for each in used) for name in fields})
+    # What one of them says in more detail is not lost in the sum.
+    kind = next((type(each) for each in used if type(each) is not Usage), Usage)
+    fields = kind.__struct_fields__
+    return kind(**{name: sum(getattr(each, name, 0) for each in used) for name in fields})
 
 
 def _worst(sources: list[UsageSource | None]) -> UsageSource | None:
@@ -212,26 +238,14 @@ def _error(error: BaseException, outcome: Outcome) -> str:
 def _overhead(x: Exchange) -> int | None:
     if not x.first_byte or not x.attempts:
         return None
-    return max(0, int((x.attempts[0].started - x.arrived) * _MICRO))
+    return max(0, int((x.attempts[0].started - x.arrived) * MICRO))
 
 
-def _bytes_in(x: Exchange) -> int:
+def bytes_in(x: Exchange) -> int:
+    """Length of the request's body, as far as it is known."""
     body = x.body
     if isinstance(body, Body):
         return len(body.raw)
     if isinstance(body, FormUpload | StreamUpload):
         return body.length or 0
     return 0
-
-
-def _label(text: str | None) -> str | None:
-    if not text or not text.isprintable():
-        return None
-    return text[:_LONGEST_LABEL]
-
-
-def _tags(own: tuple[str, ...], given: str | None) -> tuple[str, ...]:
-    if given is None:
-        return own
-    named = (_label(tag.strip()) for tag in given[: 16 * _LONGEST_LABEL].split(","))
-    return tuple(dict.fromkeys((*own, *(tag for tag in named if tag))))[:16]

@@ -6,6 +6,9 @@ end. Lines are read in pieces of bounded size, however large the segment or one 
 
 A line that is no record is passed over up to its line break and reported with its bytes; so is the
 torn last line of a finished segment. The last line of an active one is just not there yet.
+
+Room that was allocated and not written is NUL, which is in no line. In an active segment reading
+stops there; NULs at the end of a finished one, whose writer was killed, count as not being there.
 """
 
 import fcntl
@@ -22,6 +25,7 @@ from proxy.wire.record import BadLine, UsageRecord, record_of
 
 SUFFIX = ".seg"
 _NAME = re.compile(r"(?P<worker>.+)-(?P<begun>\d{13})-(?P<pid>\d+)-(?P<number>\d{4,})\.seg")
+_NUL = b"\0"
 _PIECE = 256 * 1024
 _BATCH_BYTES = 4 * 1024 * 1024
 _LONGEST_LINE = 64 * 1024 * 1024
@@ -103,12 +107,54 @@ def spool_id(folder: Path) -> str:
 
 
 def sizes_of(segments: list[Segment]) -> dict[str, int]:
-    """Bytes in each segment now, by name, without those that are gone."""
+    """Bytes written to each segment by now, by name, without those that are gone."""
     sizes = {}
     for segment in segments:
         with suppress(FileNotFoundError):
-            sizes[segment.name] = segment.path.stat().st_size
+            descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                sizes[segment.name] = _written(descriptor)
+            finally:
+                os.close(descriptor)
     return sizes
+
+
+def _written(descriptor: int) -> int:
+    """The size without the NULs at the end."""
+    size = os.fstat(descriptor).st_size
+    if not size or os.pread(descriptor, 1, size - 1) != _NUL:
+        return size
+    if not _is_free(descriptor):
+        return _first_nul(descriptor, size)
+    # What a crash of the machine left may have holes: look at every byte.
+    while size:
+        start = max(0, size - _PIECE)
+        piece = os.pread(descriptor, size - start, start).rstrip(_NUL)
+        if piece:
+            return start + len(piece)
+        size = start
+    return 0
+
+
+def _first_nul(descriptor: int, size: int) -> int:
+    """Where the writer is: all before it is written, all behind it is not."""
+    low, high = 0, size - 1
+    while low < high:
+        middle = (low + high) // 2
+        if os.pread(descriptor, 1, middle) in (_NUL, b""):  # Shortened just now: not written.
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _is_free(descriptor: int) -> bool:
+    """Whether no writer has the lock."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_finished(segment: Segment) -> bool:
@@ -118,11 +164,7 @@ def is_finished(segment: Segment) -> bool:
     except FileNotFoundError:
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
+        return _is_free(descriptor)
     finally:
         os.close(descriptor)
 
@@ -138,10 +180,10 @@ def remove(segment: Segment, shipped: int) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        status = os.fstat(descriptor)
-        if status.st_size > shipped:
+        written = _written(descriptor)
+        if written > shipped:
             return False
-        if not status.st_size and abs(wall() - status.st_mtime) < _EMPTY_AGE:
+        if not written and abs(wall() - os.fstat(descriptor).st_mtime) < _EMPTY_AGE:
             return False
         segment.path.unlink(missing_ok=True)
     except BlockingIOError:
@@ -163,6 +205,8 @@ def read_batch(segment: Segment, offset: int, limit: int = 500) -> Batch:
     with segment.path.open("rb", buffering=0) as file:
         file.seek(offset)
         for start, end_of_line, raw in _lines(_pieces(file.fileno()), offset, finished):
+            if not finished and _NUL in raw:
+                break  # Being written.
             end = end_of_line
             try:
                 lines.append(Line(start, end, _record(raw, end - start), raw))
@@ -200,9 +244,14 @@ def _lines(pieces: Iterator[bytes], start: int, finished: bool) -> Iterator[tupl
             start += length
             kept, room, length, at = [], _LONGEST_LINE, 0, cut
         rest = piece[at:]
+        if not finished and rest.endswith(_NUL):
+            return
         length += len(rest)
         if room > 0:
             kept.append(rest[:room])
             room -= len(kept[-1])
     if length and finished:
-        yield start, start + length, b"".join(kept)
+        torn = b"".join(kept)
+        nothing = len(torn) - len(torn.rstrip(_NUL)) if len(torn) == length else 0
+        if length > nothing:
+            yield start, start + length - nothing, torn[: len(torn) - nothing]

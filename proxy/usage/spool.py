@@ -1,17 +1,19 @@
 """The spool: where a worker leaves its usage records, one line each, before the answer is whole.
 
-A line is written with one `write` to the worker's own segment; once that call has returned, the
-record survives the death of any process. `fdatasync` once a `sync` interval bounds what the death
-of the machine can take. Segments are `<worker>-<milliseconds>-<pid>-<number>.seg`; the writer has a
-lock (`flock`) on the one it writes, so that readers know a finished segment by its free lock.
+A line is in the worker's own segment when `append` returns (`segment_file.py` has the two ways of
+writing); from then on it survives the death of any process. `fdatasync` once a `sync` interval
+bounds what the death of the machine can take. Segments are
+`<worker>-<milliseconds>-<pid>-<number>.seg`; the writer has a lock (`flock`) on the one it writes,
+so that readers know a finished segment by its free lock.
 
-When a line cannot be written (disk full), it is cut off again or, failing that, the segment is left
-behind with a torn last line; the line waits in memory, bounded, and is tried again before every
-later one and once a second. `failing` tells the door to refuse requests where the operator wants
-that; lines that no longer fit in memory are counted in `lost`.
+When a line cannot be written (disk full), nothing of it is left in the segment or, failing that,
+the segment is left behind with a torn last line; the line waits in memory, bounded, and is tried
+again before every later one and once a second. `failing` tells the door to refuse requests where
+the operator wants that; lines that no longer fit in memory are counted in `lost`.
 """
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -20,22 +22,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.base.clock import monotonic, wall
+from proxy.usage.segment_file import (
+    MappedFile,
+    PlainFile,
+    Put,
+    SegmentFile,
+    filesystem_of,
+    keeps_its_place,
+)
 
 log = logging.getLogger("llm-proxy.spool")
 
 _WAITING_LINES = 20_000
 _WAITING_BYTES = 32 * 1024 * 1024
 _TURN = 1.0
+_CANNOT_MAP = frozenset((errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL, errno.ENOSYS, errno.EACCES))
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolOptions:
     """`segment`: bytes, and `age`: seconds, after which a new segment is begun; `sync`: seconds
-    between two `fdatasync`."""
+    between two `fdatasync`; `step`: bytes that are allocated ahead; `mapped`: whether to write
+    through memory where the filesystem is fit for it."""
 
     sync: float = 1.0
     segment: int = 64 * 1024 * 1024
     age: float = 60.0
+    step: int = 1024 * 1024
+    mapped: bool = True
 
 
 class Spool:
@@ -45,12 +59,13 @@ class Spool:
         self._folder = folder
         self._worker = worker
         self._options = options
-        self._descriptor = -1
-        self._finished: list[int] = []  # Descriptors that want a last sync before they are closed.
-        self._size = 0
+        self._file: SegmentFile | None = None
+        self._put: Put | None = None  # The file's own: the quick way in.
+        self._finished: list[SegmentFile] = []  # They want to be settled before they are closed.
+        self._mapped: bool | None = None  # Not known before the folder is there.
         self._begun = 0.0
         self._number = 0
-        self._dirty = False
+        self._synced = 0  # Bytes of the present file.
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self.failing = False
@@ -70,7 +85,15 @@ class Spool:
         return len(self._waiting)
 
     def append(self, line: bytes) -> None:
-        """Write a line now, or keep it for later if that cannot be. Never raises."""
+        """Write a line (no NUL in it) now, or keep it for later if that cannot be. Never raises."""
+        if self._put is not None and not self.failing:
+            try:
+                self._put(line)
+            except ValueError:
+                pass  # The window is full.
+            else:
+                self.written += 1
+                return
         if (self._waiting and not self._catch_up()) or not self._write(line):
             self._keep(line)
 
@@ -80,7 +103,7 @@ class Spool:
         while True:
             await asyncio.sleep(min(_TURN, self._options.sync))
             self._catch_up()
-            if self._size and monotonic() - self._begun >= self._options.age:
+            if self._size() and monotonic() - self._begun >= self._options.age:
                 self._finish()
             if monotonic() - synced >= self._options.sync:
                 synced = monotonic()
@@ -93,43 +116,45 @@ class Spool:
             self.lost += len(self._waiting)
         self._finish()
         while self._finished:
-            self._sync_and_close(self._finished.pop())
+            self._settle(self._finished.pop())
 
     def _write(self, line: bytes) -> bool:
+        file = self._file
         try:
-            if self._descriptor < 0 or self._size + len(line) > self._options.segment:
-                self._begin()
-            written = os.write(self._descriptor, line)
+            while file is None or not file.write(line):
+                file = self._begin()
         except OSError as error:
+            if isinstance(file, PlainFile) and file.torn:
+                self._finish()
             self._complain(error)
             return False
-        if written < len(line):
-            self._take_back()
-            self._complain(OSError("no room for a whole record"))
-            return False
-        self._size += written
+        self._put = file.put
         self.written += 1
-        self._dirty = True
         if self.failing:
             self.failing = False
             log.warning("the spool can be written again")
         return True
 
-    def _take_back(self) -> None:
-        """Cut off half a line; where even that fails, leave the segment as it is."""
-        try:
-            os.ftruncate(self._descriptor, self._size)
-        except OSError:
-            self._finish()
+    def _size(self) -> int:
+        return self._file.size if self._file is not None else 0
 
-    def _begin(self) -> None:
+    def _begin(self) -> SegmentFile:
         self._finish()
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._mapped is None:
+            self._mapped = self._may_map()
+        descriptor = self._create()
+        self._begun = monotonic()
+        self._file = self._prepared(descriptor) if self._mapped else self._plain(descriptor)
+        return self._file
+
+    def _create(self) -> int:
+        """The descriptor of a new segment, locked."""
         self._number += 1
         name = f"{self._worker}-{int(wall() * 1000):013d}-{os.getpid()}-{self._number:04d}.seg"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         path = self._folder / name
         unlocked = path.with_suffix(".new")  # Not a segment until it is locked.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         descriptor = os.open(unlocked, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -137,13 +162,42 @@ class Spool:
         except OSError:
             os.close(descriptor)
             raise
-        self._descriptor, self._size, self._begun = descriptor, 0, monotonic()
+        return descriptor
+
+    def _plain(self, descriptor: int) -> SegmentFile:
+        return PlainFile(descriptor, self._options.segment)
+
+    def _prepared(self, descriptor: int) -> SegmentFile:
+        file = MappedFile(descriptor, self._options.segment, self._options.step)
+        self._file = file  # It stays when there is no room now: no new file for every line.
+        try:
+            file.prepare()
+        except OSError as error:
+            if error.errno not in _CANNOT_MAP:
+                raise
+            self._mapped = False
+            log.warning("%s: records are written one by one: %s", self._folder, error.strerror)
+            return self._plain(descriptor)
+        return file
+
+    def _may_map(self) -> bool:
+        if not self._options.mapped:
+            return False
+        filesystem = filesystem_of(self._folder)
+        if keeps_its_place(filesystem):
+            return True
+        log.info(
+            "%s is on %s: records are written one by one, which is slower",
+            *(self._folder, filesystem or "an unknown filesystem"),
+        )
+        return False
 
     def _finish(self) -> None:
-        """Let go of the segment. Its lock is freed, so that it counts as finished, once synced."""
-        if self._descriptor >= 0:
-            self._finished.append(self._descriptor)
-        self._descriptor, self._size, self._dirty = -1, 0, False
+        """Let go of the segment. Its lock is freed, so that it counts as finished, once settled."""
+        if self._file is not None:
+            self._file.finish()
+            self._finished.append(self._file)
+        self._file, self._put, self._synced = None, None, 0
 
     def _catch_up(self) -> bool:
         """Write what waits, oldest first. Returns whether nothing waits any more."""
@@ -168,11 +222,19 @@ class Spool:
 
     async def _sync(self) -> None:
         while self._finished:
-            await asyncio.to_thread(self._sync_and_close, self._finished.pop())
-        if self._dirty:
-            self._dirty = False
+            await asyncio.to_thread(self._settle, self._finished.pop())
+        if self._file is not None and self._file.size != self._synced:
+            self._synced = self._file.size
             # A copy: the segment may be finished while the disk works.
-            await asyncio.to_thread(self._sync_and_close, os.dup(self._descriptor))
+            await asyncio.to_thread(self._sync_and_close, os.dup(self._file.descriptor))
+
+    def _settle(self, file: SegmentFile) -> None:
+        try:
+            file.settle()
+        except OSError as error:
+            self._complain(error)
+        finally:
+            os.close(file.descriptor)
 
     def _sync_and_close(self, descriptor: int) -> None:
         try:

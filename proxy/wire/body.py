@@ -11,7 +11,7 @@ invalid UTF-8. Otherwise a caller could show us one model and the vendor another
 """
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,13 +20,21 @@ from proxy.base.errors import BadRequest
 T = TypeVar("T")
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _TEXT = msgspec.json.Decoder(str)
+_WHOLE = msgspec.json.Decoder(int)
 _FLAG = msgspec.json.Decoder(bool)
 _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
 _SHORTEST_DOUBLE = len(b',"model":0')
-_NAMES_WE_READ = (b'"model"', b'"stream"', b'"stream_options"')
+_NAMES_WE_READ = tuple(
+    b'"%b"' % name
+    for name in (
+        *(b"model", b"stream", b"stream_options", b"user", b"metadata", b"n", b"best_of"),
+        *(b"max_tokens", b"max_completion_tokens", b"max_output_tokens", b"service_tier"),
+    )
+)
 _MEMBER_NAME = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
@@ -51,9 +59,31 @@ class Body:
         """A boolean member; False when absent or null. Raises BadRequest for another type."""
         return self._read(name, _FLAG, "a boolean") is True
 
+    def count(self, name: str, most: int) -> int | None:
+        """A whole number from 1 to `most`, or None when absent or null. Raises BadRequest."""
+        if name not in self._members:
+            return None
+        number = self._read(name, _WHOLE, f"a whole number from 1 to {most}")
+        if number is not None and not 1 <= number <= most:
+            raise BadRequest(
+                f"`{name}` must be a whole number from 1 to {most}",
+                code="invalid_value",
+                param=name,
+            )
+        return number
+
     def members(self, name: str) -> dict[str, msgspec.Raw] | None:
         """An object member, shallow. Raises BadRequest for another type."""
         return self._read(name, _MEMBERS, "an object")
+
+    def value(self, name: str) -> bytes | None:
+        """The JSON text of a member, as it came; None when absent."""
+        raw = self._members.get(name)
+        return None if raw is None else bytes(raw)
+
+    def object(self, name: str) -> dict[str, Any] | None:
+        """An object member, decoded to the bottom. Raises BadRequest for another type."""
+        return self._read(name, _OBJECT, "an object")
 
     def __contains__(self, name: str) -> bool:
         return name in self._members

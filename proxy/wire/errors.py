@@ -7,6 +7,7 @@ import re
 
 from proxy.base.errors import ProxyError
 from proxy.base.jsonio import JSONError, dumps, loads
+from proxy.base.redact import redact
 
 _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|key)-[A-Za-z0-9_*-]{6,}|\bBearer\s+[^\s\"'\\<>]+", re.IGNORECASE
@@ -20,7 +21,7 @@ def envelope(error: ProxyError) -> bytes:
     return dumps(
         {
             "error": {
-                "message": _sendable(error.message),
+                "message": redact(_sendable(error.message)),  # It may quote a key in a wrong place.
                 "type": error.type,
                 "param": error.param,
                 "code": error.code,

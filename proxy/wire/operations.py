@@ -16,6 +16,14 @@ class StreamEnd(Enum):
     FRAMING = auto()  # Nothing in the stream says so: HTTP's framing must.
 
 
+class Medium(Enum):
+    """What an operation turns into what, and so by what it is billed."""
+
+    TEXT = auto()  # By tokens, which its bytes tell about.
+    PICTURES = auto()  # By the picture, or by tokens that only the vendor can count.
+    SOUND = auto()  # By length or characters, or by such tokens.
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One kind of request. `name` is the word used in records, metrics and adapters."""
@@ -23,9 +31,10 @@ class Operation:
     name: str
     path: str = ""  # Below /v1, with a leading slash; empty for PASSTHROUGH.
     has_model: bool = True  # The body names a model (JSON field or multipart part).
-    has_usage: bool = False  # Answers carry token usage.
+    has_usage: bool = False  # Answers must be read, for they may say what was used.
     can_ask_usage: bool = False  # Streams report usage only if `stream_options.include_usage` asks.
     stream_end: StreamEnd = StreamEnd.FRAMING
+    medium: Medium = Medium.TEXT
 
 
 CHAT = Operation("chat", "/chat/completions", True, True, True, StreamEnd.DONE)
@@ -33,12 +42,16 @@ COMPLETIONS = Operation("completions", "/completions", True, True, True, StreamE
 RESPONSES = Operation("responses", "/responses", True, True, False, StreamEnd.RESPONSE)
 EMBEDDINGS = Operation("embeddings", "/embeddings", True, True)
 MODERATIONS = Operation("moderations", "/moderations")
-IMAGES = Operation("images", "/images/generations", True, True)
-IMAGE_EDITS = Operation("image_edits", "/images/edits", True, True)
-IMAGE_VARIATIONS = Operation("image_variations", "/images/variations")
-SPEECH = Operation("speech", "/audio/speech")
-TRANSCRIPTIONS = Operation("transcriptions", "/audio/transcriptions", True, True)
-TRANSLATIONS = Operation("translations", "/audio/translations")
+IMAGES = Operation("images", "/images/generations", True, True, medium=Medium.PICTURES)
+IMAGE_EDITS = Operation("image_edits", "/images/edits", True, True, medium=Medium.PICTURES)
+IMAGE_VARIATIONS = Operation(
+    "image_variations", "/images/variations", True, True, medium=Medium.PICTURES
+)
+SPEECH = Operation("speech", "/audio/speech", medium=Medium.SOUND)
+TRANSCRIPTIONS = Operation(
+    "transcriptions", "/audio/transcriptions", True, True, medium=Medium.SOUND
+)
+TRANSLATIONS = Operation("translations", "/audio/translations", True, True, medium=Medium.SOUND)
 RERANK = Operation("rerank", "/rerank", True, True)
 MODELS = Operation("models", "/models", has_model=False)
 PASSTHROUGH = Operation("passthrough", has_model=False)

@@ -5,7 +5,11 @@ Times are microseconds: `at` since the epoch, all others since `at`. Money is in
 Names and numbers only: prompts and answers are in `content`, only when the operator asked for it.
 
 A line is `<crc32 of the JSON, 8 hex digits> <JSON>\\n`, so that one that was torn by a crash or a
-full disk is told from a whole one.
+full disk is told from a whole one. No byte of it is NUL.
+
+A record can also be written in two parts: what thousands of requests have in common (`Standing`) is
+encoded once, what each has of its own (`Passing`) follows. Both together have the fields of a
+`UsageRecord`, of the same meaning.
 """
 
 import zlib
@@ -117,6 +121,54 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
     content: Content | None = None
 
 
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="v", tag=1):
+    """The part of a record that many requests share."""
+
+    worker: str
+    config: str
+    operation: str
+    key: str = ""
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    model: str | None = None
+    route: str | None = None
+    served_provider: str | None = None
+    served_model: str | None = None
+    stream: bool = False
+    prices: str | None = None
+
+
+class Passing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The part of a record that is of one request alone."""
+
+    id: str
+    at: int
+    outcome: Outcome
+    status: int
+    done: int
+    bytes_in: int = 0
+    bytes_out: int = 0
+    arrived: int = 0
+    admitted: int | None = None
+    first_token: int | None = None
+    overhead: int | None = None
+    usage: Usage | None = None
+    usage_source: UsageSource | None = None
+    cost: int | None = None
+    unpriced: bool = False
+    attempts: tuple[AttemptRecord, ...] = ()
+    trace: str | None = None
+    span: str | None = None
+    parent: str | None = None
+    sampled: bool = True
+    tags: tuple[str, ...] = ()
+    customer: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    content: Content | None = None
+
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(UsageRecord)
 
@@ -129,6 +181,21 @@ def line_of(record: UsageRecord) -> bytes:
     """The record as a line of a segment."""
     text = _ENCODER.encode(record)
     return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+class Head:
+    """The beginning of lines with the same `Standing`, and its checksum."""
+
+    __slots__ = ("_crc", "_text")
+
+    def __init__(self, standing: Standing) -> None:
+        self._text = _ENCODER.encode(standing)[:-1] + b","
+        self._crc = zlib.crc32(self._text)
+
+    def line(self, passing: Passing) -> bytes:
+        """The line of a record of these two parts."""
+        rest = _ENCODER.encode(passing)[1:]
+        return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 
 def record_of(line: bytes) -> UsageRecord:

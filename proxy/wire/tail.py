@@ -21,6 +21,8 @@ _USAGE_NAME = b'"usage"'
 _FLAT = rb'[^{}"]*(?:"[^"\\{}]*"[^{}"]*)*'  # Members without objects, and no trick in a string.
 _SHALLOW = re.compile(rb'"usage"\s*:\s*(\{%b(?:\{%b\}%b)*\})' % (_FLAT, _FLAT, _FLAT))
 _USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_BILLED_NAME = b'"billed_units"'  # Cohere's, in `meta` where there is no usage.
+_BILLED = re.compile(rb'"billed_units"\s*:\s*(\{%b\})' % _FLAT)
 _TEXT = re.compile(
     rb'"(?:content|text|delta|arguments|reasoning_content)"\s*:\s*"((?:[^"\\]|\\.)*)"'
 )
@@ -54,6 +56,11 @@ class Tail:
     def last(self) -> bytes:
         return b"".join(self._chunks)
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures passed, where they are counted (pictures.py)."""
+        return 0
+
     def text_bytes(self) -> int:
         """About how many bytes of all that passed were the answer's text, judged by the last ones:
         for the estimate when a vendor's own count never came."""
@@ -62,17 +69,27 @@ class Tail:
         return text * self.total // len(tail) if tail else 0
 
     def usage(self) -> bytes | None:
-        """The JSON text of the last `usage` object, or None."""
+        """The JSON text of the last `usage` object, or None. Cohere's `billed_units` outside of one
+        are given as an object that has them, as its newer answers do."""
         tail = self.last()
-        end = len(tail)
-        while (at := tail.rfind(_USAGE_NAME, 0, end)) >= 0:
-            # Nearly every usage object is flat but for its details: one match in C finds its end.
-            if (found := _SHALLOW.match(tail, at)) is not None:
-                return found.group(1)
-            if (name := _USAGE.match(tail, at)) is not None:
-                return _balanced(tail, name.end())
-            end = at
-        return None
+        start, end = usage_span(tail)
+        at = tail.rfind(_BILLED_NAME, end)
+        if at >= 0 and (billed := _BILLED.match(tail, at)) is not None:
+            return b'{"billed_units":%b}' % billed.group(1)
+        return tail[start:end] or None
+
+
+def usage_span(tail: bytes) -> tuple[int, int]:
+    """Where the last `usage` object begins and ends; (0, 0): there is none."""
+    end = len(tail)
+    while (at := tail.rfind(_USAGE_NAME, 0, end)) >= 0:
+        # Nearly every usage object is flat but for its details: one match in C finds its end.
+        if (found := _SHALLOW.match(tail, at)) is not None:
+            return found.span(1)
+        if (name := _USAGE.match(tail, at)) is not None:
+            return _balanced(tail, name.end())
+        end = at
+    return 0, 0
 
 
 def says_end(events: bytes, end: StreamEnd) -> bool:
@@ -129,17 +146,17 @@ def lacks_only_done(tail: bytes) -> bool:
     return _FINISH.findall(tail)[-1:] == [b'"']
 
 
-def _balanced(text: bytes, start: int) -> bytes | None:
-    """The JSON object that begins at `start`, or None when it is not whole."""
+def _balanced(text: bytes, start: int) -> tuple[int, int]:
+    """The span of the JSON object that begins at `start`; (0, 0) when it is not whole."""
     depth = 0
     for match in _BRACES.finditer(text, start):
         token = match.group()
         if token == b'"':  # A string that is cut off: the braces behind it are its own.
-            return None
+            return 0, 0
         depth += (token == b"{") - (token == b"}")
         if depth == 0:
-            return text[start : match.end()]
-    return None
+            return start, match.end()
+    return 0, 0
 
 
 _BRACES = re.compile(rb'"(?:[^"\\]|\\.)*"|["{}]')

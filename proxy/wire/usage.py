@@ -31,6 +31,7 @@ class DetailedUsage(Usage, frozen=True, omit_defaults=True, gc=False):
     audio_ms: int = 0  # Of audio that is billed by its length.
     searches: int = 0
     units: int = 0  # Billed calls: Cohere's search units.
+    unmeasured: int = 0  # 1: something was used, and nobody said how much.
 
 
 class _Details(msgspec.Struct, gc=False):
@@ -55,6 +56,8 @@ class _Billed(msgspec.Struct, gc=False):
     input_tokens: _Count = None
     output_tokens: _Count = None
     search_units: _Count = None
+    image_tokens: _Count = None  # Beside those of text.
+    images: _Count = None
 
 
 class _Wire(msgspec.Struct):
@@ -181,8 +184,10 @@ def _is_common(wire: _Wire, given: _Details | None, made: _Details | None) -> bo
 def _uncommon(wire: _Wire) -> Usage | None:
     """Without a count of tokens in or out: a total, billed units, or the length of audio."""
     billed = wire.billed_units or _Billed()
-    if billed.input_tokens is not None or billed.output_tokens is not None:
-        usage = Usage(billed.input_tokens or 0, billed.output_tokens or 0)
+    if any(n is not None for n in (billed.input_tokens, billed.output_tokens, billed.image_tokens)):
+        usage = Usage(
+            (billed.input_tokens or 0) + (billed.image_tokens or 0), billed.output_tokens or 0
+        )
     elif wire.total_tokens is not None:
         usage = Usage(wire.total_tokens)
     elif any(amount is not None for amount in _reported(wire, billed)):
@@ -194,7 +199,7 @@ def _uncommon(wire: _Wire) -> Usage | None:
 
 def _reported(wire: _Wire, billed: _Billed) -> tuple[float | None, ...]:
     tokens = wire.prompt_tokens, wire.completion_tokens, wire.input_tokens, wire.output_tokens
-    return *tokens, wire.seconds, billed.search_units, wire.search_units
+    return *tokens, wire.seconds, billed.search_units, wire.search_units, billed.images
 
 
 def _detailed(wire: _Wire, usage: Usage) -> Usage:
@@ -204,13 +209,16 @@ def _detailed(wire: _Wire, usage: Usage) -> Usage:
     tools = wire.server_tool_use or _Tools()
     audio = wire.seconds or _seconds(wire.prompt_audio_seconds)
     written = wire.cache_creation.ephemeral_1h_input_tokens if wire.cache_creation else 0
+    image_in = (given.image_tokens if given else billed.image_tokens) or 0
     extra = {
-        "image_in": min((given.image_tokens or 0) if given else 0, usage.input - usage.audio_in),
+        "image_in": min(image_in, usage.input - usage.audio_in),
         "image_out": min((made.image_tokens or 0) if made else 0, usage.output - usage.audio_out),
         "cache_write_1h": min(written or 0, usage.cache_write),
         "audio_ms": round(audio * _MS),
         "searches": wire.num_search_queries or tools.web_search_requests or 0,
         "units": billed.search_units or wire.search_units or 0,
+        # Pictures that were looked at and no tokens for them: who would know what they cost?
+        "unmeasured": int(bool(billed.images) and billed.image_tokens is None),
     }
     if not any(extra.values()):
         return usage
@@ -252,3 +260,12 @@ def _counts(found: dict[str, Any]) -> dict[str, int]:
         if number and 0 <= whole <= MOST and name not in _NESTED:
             counts[name] = whole
     return counts
+
+
+def with_pictures(usage: Usage, number: int) -> Usage:
+    """The usage of an answer that holds so many pictures and maybe no details: what was made is
+    these, so its tokens are theirs."""
+    fields = {name: getattr(usage, name) for name in usage.__struct_fields__} | {"images": number}
+    if usage.output and not fields.get("image_out"):
+        fields |= {"image_out": usage.output, "reasoning": 0, "audio_out": 0}
+    return (DetailedUsage if "image_out" in fields else Usage)(**fields)

@@ -78,6 +78,10 @@ class FakeIncoming:
         self.pieces = [body] if isinstance(body, bytes) else list(body)
         self.length: int | None = sum(map(len, self.pieces)) if length == -1 else length
 
+    @property
+    def peer(self) -> str | None:
+        return "127.0.0.1"
+
     async def read(self, limit: int) -> bytes:
         return b"".join([piece async for piece in self.chunks(limit)])
 

@@ -7,7 +7,7 @@ from proxy.core.caller import Callers
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Timeouts
 from proxy.core.runtime import Middleware, Runtime
-from proxy.core.target import Provider, Target
+from proxy.core.target import Provider, Route, Target
 from proxy.providers.openai import OpenAIAdapter
 from proxy.routing.catalogue import Models
 from proxy.wire import operations
@@ -43,7 +43,7 @@ def runtime(
     return Runtime(
         version="v",
         middlewares=middlewares() if steps is None else steps,
-        catalogue=Models(models),
+        catalogue=Models(Route(name, found) for name, found in models.items()),
         callers=callers,
         passthrough=passthrough,
         providers={target.provider.name: Target(target.provider) for target in targets},

@@ -69,7 +69,7 @@ def _codes() -> set[str]:
     """Every error code that some file of the program gives."""
     found: set[str] = set()
     for source in sources("proxy/base", "proxy/wire", "proxy/core", "proxy/middleware") + sources(
-        "proxy/providers", "proxy/server", "proxy/upstream"
+        "proxy/providers", "proxy/server", "proxy/upstream", "proxy/limits"
     ):
         for node in ast.walk(source.tree):
             match node:

@@ -149,6 +149,11 @@ class Serving:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
+    def output(self) -> str:
+        """All that is left on stdout; to be asked when it has ended."""
+        assert self._process.stdout is not None
+        return self._process.stdout.read()
+
     def end_input(self) -> None:
         """Close stdin."""
         assert self._process.stdin is not None

@@ -28,8 +28,9 @@ _LOCAL = (
 )
 EXPORTED = tuple(name for name in usage_rows.NAMES if not name.startswith("content_"))
 """Columns of an exported record. What was said is nobody's business who counts."""
+EXPORTED_WITH_CONTENT = usage_rows.NAMES
+"""The same for whoever asks for it by name."""
 
-_RECORDS = f"SELECT {', '.join(EXPORTED)} FROM usage WHERE at >= $1"
 _RECORD_CONDITIONS: Mapping[str, str] = {
     "model": "coalesce(nullif(served_model, ''), route)",
     "team": "team",
@@ -83,10 +84,14 @@ class PostgresReports:
 
     @contextlib.asynccontextmanager
     async def records(
-        self, since: datetime, until: datetime | None, where: Iterable[tuple[str, tuple[str, ...]]]
+        self,
+        since: datetime,
+        until: datetime | None,
+        where: Iterable[tuple[str, tuple[str, ...]]],
+        columns: tuple[str, ...] = EXPORTED,
     ) -> AsyncIterator[AsyncIterator[list[tuple[Any, ...]]]]:
-        """Single records in the order of time, values as in EXPORTED. Raises StoreAway."""
-        statement = _records(since, until, where)
+        """Single records in the order of time, values as in `columns`. Raises StoreAway."""
+        statement = _records(since, until, where, columns)
         async with self._snapshot() as connection:
             yield _tuples(_batches(connection, statement))
 
@@ -141,9 +146,12 @@ async def _totals(connection: asyncpg.Connection, query: UsageQuery) -> Figures:
 
 
 def _records(
-    since: datetime, until: datetime | None, where: Iterable[tuple[str, tuple[str, ...]]]
+    since: datetime,
+    until: datetime | None,
+    where: Iterable[tuple[str, tuple[str, ...]]],
+    columns: tuple[str, ...],
 ) -> Statement:
-    text, values = _RECORDS, [since]
+    text, values = f"SELECT {', '.join(columns)} FROM usage WHERE at >= $1", [since]
     asked: list[tuple[str, Any]] = [("at < ${}", until)] if until is not None else []
     for name, wanted in where:
         if name == "tag":

@@ -71,6 +71,7 @@ class Price:
         tuple[int, "Price"], ...
     ] = ()  # From more than so many input tokens on, all of it.
     context_window: int | None = None
+    tiers: frozenset[str] = frozenset()  # Service tiers with prices of their own.
 
     @classmethod
     def of(
@@ -79,6 +80,7 @@ class Price:
         *,
         above: tuple[tuple[int, "Price"], ...] = (),
         context_window: int | None = None,
+        tiers: frozenset[str] = frozenset(),
     ) -> "Price":
         """The price with these rates, by class."""
         full = dict(rates)
@@ -103,6 +105,7 @@ class Price:
             missing=frozenset(name for name in COLUMNS if name not in full),
             above=above,
             context_window=context_window,
+            tiers=tiers,
         )
 
     def at_context(self, tokens: int) -> "Price":
@@ -118,23 +121,28 @@ class Price:
         missing = self.missing
         if missing.isdisjoint(("input", "output")) and type(usage) is Usage and not usage.images:
             return True
-        images_in, images_out = 0, 0
-        if isinstance(usage, DetailedUsage):
-            if usage.audio_ms and "audio_hour" in missing:
-                return False
-            if usage.searches and missing.issuperset(("search", "request")):
-                return False
-            if usage.audio_ms and not (usage.input or usage.output):
-                return True
-            images_in, images_out = usage.image_in, usage.image_out
-        if not missing.issuperset(("request", "image")):
+        if "request" not in missing:
             return True
-        if usage.images and not (usage.input or usage.output):
+        if not isinstance(usage, DetailedUsage):
+            return self._covers_tokens(usage, 0, 0)
+        tokens = usage.input or usage.output
+        if (
+            usage.unmeasured
+            or (usage.units and not tokens)
+            or (usage.audio_ms and "audio_hour" in missing)
+            or (usage.searches and "search" in missing)
+        ):
             return False
-        return self._covers_tokens(usage, images_in, images_out)
+        if usage.audio_ms and (not tokens or self.missing.issuperset(("input", "output"))):
+            return True  # By its length alone; tokens beside it are for information.
+        return self._covers_tokens(usage, usage.image_in, usage.image_out)
 
     def _covers_tokens(self, usage: Usage, images_in: int, images_out: int) -> bool:
         missing = self.missing
+        if usage.images and "image" not in missing:
+            return True
+        if usage.images and not (usage.input or usage.output):
+            return False
         if missing.issuperset(("input", "output")):
             return False
         return not (

@@ -118,11 +118,16 @@ class PriceTable:
         if entry is None:
             return ()
         window = entry.get("context_window")
-        priced = entry.get("tiers", {}).get(tier) or entry["periods"]
-        return tuple(_period(each, window) for each in priced)
+        tiers = entry.get("tiers", {})
+        priced = tiers.get(tier) or entry["periods"]
+        return tuple(_period(each, window, frozenset(tiers)) for each in priced)
 
 
-def price_of_row(period: Mapping[str, Any], context_window: int | None = None) -> Price:
+def price_of_row(
+    period: Mapping[str, Any],
+    context_window: int | None = None,
+    tiers: frozenset[str] = frozenset(),
+) -> Price:
     """The price that a period of the catalogue writes as rows of rates."""
     return Price.of(
         _rates(period["rates"]),
@@ -131,6 +136,7 @@ def price_of_row(period: Mapping[str, Any], context_window: int | None = None) -
             for start, row in period.get("above", ())
         ),
         context_window=context_window,
+        tiers=tiers,
     )
 
 
@@ -138,7 +144,7 @@ def _rates(row: Iterable[int | None]) -> dict[str, int]:
     return {name: rate for name, rate in zip(COLUMNS, row, strict=False) if rate is not None}
 
 
-def _period(written: Mapping[str, Any], window: int | None) -> _Period:
+def _period(written: Mapping[str, Any], window: int | None, tiers: frozenset[str]) -> _Period:
     start = None
     if "from" in written:
         start = datetime.fromisoformat(written["from"]).replace(tzinfo=UTC).timestamp()
@@ -146,4 +152,4 @@ def _period(written: Mapping[str, Any], window: int | None) -> _Period:
     if "hours" in written:
         begin, end = written["hours"]
         hours = begin * 60, end * 60
-    return _Period(price_of_row(written, window), start, hours)
+    return _Period(price_of_row(written, window, tiers), start, hours)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.base.redact import redact
+from proxy.base.redact import Redactor, redact
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,11 @@ def test_an_ordinary_line_is_left_alone(text: str) -> None:
 
 def test_the_rest_of_the_line_stays() -> None:
     assert redact("call with Bearer abcd1234 failed: 401") == "call with Bearer *** failed: 401"
+
+
+def test_known_secrets_go_whatever_they_look_like() -> None:
+    redactor = Redactor(["correct horse", "correct", "s/ecret", "abc"])
+    assert redactor("correct horse, correct, s/ecret, s%2Fecret") == "***, ***, ***, ***"
+    assert redactor("Bearer abcd1234") == "Bearer ***"
+    assert redactor("abc is too short to be one") == "abc is too short to be one"
+    assert "horse" not in repr(redactor)

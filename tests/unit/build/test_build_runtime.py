@@ -172,9 +172,19 @@ def test_a_file_that_cannot_be_used_is_an_error_and_touches_nothing(
 
 def test_the_order_is_that_of_core() -> None:
     names = {step: name for name, step in BUILT.items()}
-    built = [names[step] for step in middlewares()]
+    built = [names[step] for step in middlewares(keep_content=True)]
     assert built == [name for name in ONCE_PER_REQUEST if name in BUILT]
     assert set(BUILT) <= set(ONCE_PER_REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [("", False), ("telemetry: {content: none}", False), ("telemetry: {content: full}", True),
+     ("telemetry: {content: full}\nstore: none", False)],
+)  # fmt: skip
+def test_only_full_content_has_a_step(tmp_path: Path, words: str, kept: bool) -> None:
+    built = build(snapshot(tmp_path, f"{TEXT}\n{words}\n"), LEDGER)
+    assert (BUILT["content"] in built.runtime.middlewares) is kept
 
 
 def test_the_plan_in_words(tmp_path: Path) -> None:

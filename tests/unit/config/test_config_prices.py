@@ -97,3 +97,45 @@ models:
     first, second = found.targets
     assert first.price is None
     assert second.price == Price(output=Decimal("4.05"), reasoning=Decimal(3))
+
+
+TARGET = "{provider: demo, model: d%s}"
+
+
+def two(first: str, second: str) -> str:
+    """Two models that lead to the same target."""
+    return DEMO + f"models:\n  m: {first}\n  n: {second}\n"
+
+
+def priced(price: str) -> str:
+    return "{targets: [" + TARGET % f", price: {price}" + "]}"
+
+
+def test_a_target_has_one_price_whatever_models_lead_to_it(tmp_path: Path) -> None:
+    text = two(priced("{input: 2}"), f"{{price: {{input: 3}}, targets: [{TARGET % ''}]}}")
+    (problem,) = wrong_with(tmp_path, text)
+    assert problem.startswith("4:7: this is another price than the one at ")
+    assert "config.yaml:3:44 for the same model of the same provider" in problem
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (priced("{input: 2.50, output: 1}"), priced("{output: 1, input: '2.5'}")),
+        (priced("{input: 2}"), f"{{targets: [{TARGET % ''}]}}"),
+        (priced("{input: 2}"), priced("{input: 3}").replace("model: d", "model: e")),
+        (priced("{input: 2}"), priced("{input: 3}").replace("demo", "other")),
+        (priced("{input: 2}"), priced("{input: 2}")[:-1] + ", price: {input: 3}}"),
+        (priced("{input: 2, output: null}"), priced("{input: 2}")),
+    ],
+)
+def test_prices_that_agree_or_are_of_different_targets(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    text = two(first, second).replace(DEMO, DEMO.replace("}}", "}, other: {kind: demo}}"))
+    assert set(settings_of(tmp_path, text).models) == {"m", "n"}
+
+
+def test_a_price_that_is_refused_is_not_compared(tmp_path: Path) -> None:
+    (problem,) = wrong_with(tmp_path, two(priced("{input: 2}"), priced("{input: much}")))
+    assert problem.endswith("must be a price in USD such as 2.5, 0 or more")

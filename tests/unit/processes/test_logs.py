@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,11 +21,13 @@ def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
     """What went to stderr since last asked; the test's own logging is put back afterwards."""
     root = logging.getLogger()
     handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    in_threads, unraisable = threading.excepthook, sys.unraisablehook
     yield lambda: capsys.readouterr().err
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger(logs.OURS).setLevel(logging.NOTSET)
     sys.excepthook = hook
+    threading.excepthook, sys.unraisablehook = in_threads, unraisable
     logging.captureWarnings(False)
 
 
@@ -128,3 +131,31 @@ def test_the_last_words_of_a_process_are_redacted_too(written: Written) -> None:
     assert line["level"] == "critical"
     assert "fail_with_a_key" in line["error"]
     assert "abcdef" not in line["error"]
+
+
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_known_secrets_are_redacted_whatever_they_look_like(written: Written, style: str) -> None:
+    logs.set_up("worker-0", style=style, secrets=["plain words"])
+    log.error("they said %s and plain%%20words", "plain words")
+    assert "they said *** and ***" in written()
+
+
+def test_a_thread_that_dies_is_redacted_too(written: Written) -> None:
+    logs.set_up("worker-0", style="json")
+    thread = threading.Thread(target=fail_with_a_key, name="reader")
+    thread.start()
+    thread.join()
+    line = json_line(written)
+    assert line["message"] == "the thread reader ends with an error"
+    assert "ValueError: sk-*** is wrong" in line["error"]
+
+
+def test_an_error_in_a_destructor_is_redacted_too(written: Written) -> None:
+    class Holder:
+        def __del__(self) -> None:
+            fail_with_a_key()
+
+    logs.set_up("worker-0", style="json")
+    holder = Holder()
+    del holder
+    assert "sk-*** is wrong" in json_line(written)["error"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.target import Target
+from proxy.core.target import Route, Target
 from proxy.routing.catalogue import Models
 from tests.fakes.exchange import provider
 from tests.fakes.wire import FakeTransport
@@ -13,7 +13,7 @@ P = provider("p", FakeTransport())
 
 
 def models(*names: str, target: str = "*") -> Models:
-    return Models({name: (Target(P, target),) for name in names})
+    return Models(Route(name, (Target(P, target),)) for name in names)
 
 
 CATALOGUE = models("openai/gpt-4o", "*", "openai/*", "openai/*-mini", "*-mini", "a")

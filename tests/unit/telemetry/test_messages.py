@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.base import jsonio
-from proxy.telemetry.messages import input_messages, output_messages
+from proxy.telemetry.messages import input_messages, output_messages, system_instructions
 
 
 def text(role: str, *said: str) -> dict[str, Any]:
@@ -36,6 +36,9 @@ def text(role: str, *said: str) -> dict[str, Any]:
         ('{"messages":[{"role":"tool","tool_call_id":"c","content":"4"}]}',
          [{"role": "tool", "parts": [
              {"type": "tool_call_response", "id": "c", "response": "4"}]}]),
+        ('{"input":[{"type":"function_call_output","call_id":"c","output":"4"}]}',
+         [{"role": "tool", "parts": [
+             {"type": "tool_call_response", "id": "c", "response": "4"}]}]),
         ('{"messages":[{"role":"user","content":"cut sho', None),
         ('{"something":"else"}', None),
         ("[[[", None),
@@ -49,24 +52,56 @@ def test_prompts(given_text: str, messages: list[dict[str, Any]] | None) -> None
 @pytest.mark.parametrize(
     ("given_text", "messages"),
     [
-        ("Rain.", [text("assistant", "Rain.")]),
+        ("Rain.", [{**text("assistant", "Rain."), "finish_reason": ""}]),
         ('{"choices":[{"message":{"role":"assistant","content":"a"},"finish_reason":"length"}]}',
          [{**text("assistant", "a"), "finish_reason": "length"}]),
         ('{"choices":[{"text":"a"}]}', [{**text("assistant", "a"), "finish_reason": ""}]),
         ('{"output":[{"type":"message","role":"assistant","content":'
-         '[{"type":"output_text","text":"a"}]}]}', [text("assistant", "a")]),
-        ('{"choices":[1]}', [text("assistant", "1")]),
+         '[{"type":"output_text","text":"a"}]}]}',
+         [{**text("assistant", "a"), "finish_reason": ""}]),
+        ('{"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"hm"}]},'
+         '{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]}',
+         [{"role": "assistant", "parts": [{"type": "reasoning", "content": "hm"}],
+           "finish_reason": ""},
+          {"role": "assistant", "parts": [
+              {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}"}],
+           "finish_reason": "tool_call"}]),
+        ('{"choices":[{"message":{"role":"assistant","reasoning_content":"hm","content":null,'
+         '"tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]},'
+         '"finish_reason":"tool_calls"}]}',
+         [{"role": "assistant", "parts": [
+             {"type": "reasoning", "content": "hm"},
+             {"type": "tool_call", "id": "c", "name": "f", "arguments": "{}"}],
+           "finish_reason": "tool_call"}]),
+        ('{"choices":[{"message":{"role":"assistant","content":null,"refusal":"no"}}]}',
+         [{**text("assistant", "no"), "finish_reason": ""}]),
+        ('{"choices":[1]}', [{**text("assistant", "1"), "finish_reason": ""}]),
         ("[1,2]", None),
     ],
 )  # fmt: skip
 def test_answers(given_text: str, messages: list[dict[str, Any]] | None) -> None:
-    expected = [text("assistant", given_text)] if messages is None else messages
+    whole = [{**text("assistant", given_text), "finish_reason": ""}]
+    expected = whole if messages is None else messages
     assert jsonio.loads(output_messages(given_text)) == expected
 
 
-scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5)
+def test_instructions_stand_beside_the_messages() -> None:
+    said = '{"instructions":"Be brief.","input":"hello"}'
+    parts = system_instructions(said)
+    assert parts is not None
+    assert jsonio.loads(parts) == [{"type": "text", "content": "Be brief."}]
+    assert jsonio.loads(input_messages(said)) == [text("user", "hello")]
+    assert system_instructions('{"input":"hello"}') is None
+    assert system_instructions("hello") is None
+
+
+kinds = st.sampled_from(("reasoning", "function_call", "function_call_output"))
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5) | kinds
 names = st.sampled_from(
-    ("messages", "input", "role", "content", "choices", "message", "tool_calls", "function", "text")
+    (
+        *("messages", "input", "role", "content", "choices", "message", "tool_calls", "function"),
+        *("text", "type", "summary", "output", "refusal"),
+    )
 )
 trees = st.recursive(
     scalars,

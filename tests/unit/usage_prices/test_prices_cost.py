@@ -60,10 +60,12 @@ def exact(usage: Usage, price: Price) -> dict[str, Fraction]:
         "reasoning": usage.reasoning * price.reasoning,
         "audio_in": usage.audio_in * price.audio_input,
         "audio_out": usage.audio_out * price.audio_output,
-        "images": full.image_in * price.image_input + full.image_out * price.image_output,
+        "images": full.image_in * price.image_input,
     }
     found = {name: Fraction(value, _MTOK) for name, value in per_mtok.items()}
     found["audio_in"] += Fraction(full.audio_ms * price.audio_hour, 3_600_000)
+    if not usage.images or "image" in price.missing:  # Else by the picture.
+        found["images"] += Fraction(full.image_out * price.image_output, _MTOK)
     found["images"] += usage.images * price.image
     found["request"] = Fraction(max(1, full.units) * price.request + full.searches * price.search)
     return found

@@ -25,6 +25,19 @@ def test_an_own_price_comes_first_and_stands_alone() -> None:
     assert pricer.cost(Target("main", "two"), Usage(1_000_000)) == Cost(total=3, input=3)
 
 
+def test_an_own_price_per_request_is_per_search_unit() -> None:
+    pricer = _pricer({("house", "rerank"): from_usd({"request": "0.002"})})
+    three = pricer.cost(Target("house", "rerank"), DetailedUsage(units=3))
+    assert three == Cost(total=6_000_000, request=6_000_000)
+
+
+def test_an_own_price_holds_in_every_tier() -> None:
+    pricer = _pricer({("main", "one"): from_usd({"input": 2})})
+    assert pricer.cost(Target("main", "one"), Usage(10), lambda: "batch") == Cost(
+        total=20_000, input=20_000
+    )
+
+
 def test_an_own_price_may_hold_for_many_models_of_its_provider() -> None:
     pricer = _pricer({("house", "llama-*-it"): from_usd({"request": 1})})
     assert pricer.cost(Target("house", "llama-4-it"), Usage(1, 1)) == Cost(
@@ -67,6 +80,17 @@ def test_the_version_says_which_prices_made_a_record() -> None:
         ({"input": 1, "output": 1}, DetailedUsage(5, 5, searches=1), False),
         ({"input": 1, "output": 1, "search": 1}, DetailedUsage(5, 5, searches=1), True),
         ({"input": 1, "output": 1}, DetailedUsage(5, 5, image_in=1), True),
+        ({"input": 1, "output": 1}, DetailedUsage(unmeasured=1), False),
+        ({"audio_hour": 1, "image": 1}, DetailedUsage(unmeasured=1), False),
+        ({"request": 1}, DetailedUsage(unmeasured=1), True),
+        ({"input": 1, "output": 1}, DetailedUsage(units=2), False),
+        ({"input": 1, "output": 1}, DetailedUsage(815, units=2), True),
+        ({"request": 1}, DetailedUsage(units=2), True),
+        ({"request": 1}, DetailedUsage(audio_ms=5), True),
+        ({"image": 1}, Usage(5, 3), False),
+        ({"image": 1}, Usage(5, 3, images=1), True),
+        ({"audio_hour": 1}, DetailedUsage(4, 3260, audio_ms=5), True),
+        ({"audio_hour": 1, "input": 1}, DetailedUsage(4, 3260, audio_ms=5), False),
     ],
 )
 def test_what_has_no_rate_is_not_covered(

@@ -42,6 +42,19 @@ def test_usage_is_found_bytewise_behind_much_else() -> None:
         (b'{"usage":{"a":1},"usage":{"a":2}}', b'{"a":2}'),
         (b'{"usage":{"a":1}} {"usage":null}', b'{"a":1}'),
         (b'{"content":"\\"usage\\":{\\"a\\":1}"}', None),
+        # Cohere: in `meta`, behind whatever documents say of themselves; in `usage` since v2.
+        (
+            b'{"results":[{"document":{"usage":{"total_tokens":1}}}],"meta":{"api_version":{},'
+            b'"billed_units":{"search_units":2},"tokens":{}}}',
+            b'{"billed_units":{"search_units":2}}',
+        ),
+        (
+            b'{"usage":{"billed_units":{"input_tokens":5},"tokens":{"input_tokens":9}}}',
+            b'{"billed_units":{"input_tokens":5},"tokens":{"input_tokens":9}}',
+        ),
+        (b'{"meta":{"billed_units":null}}', None),
+        (b'{"meta":{"billed_units":{"search_units":2', None),
+        (b'{"text":"\\"billed_units\\":{}"}', None),
     ],
 )
 def test_usage_table(text: bytes, usage: bytes | None) -> None:

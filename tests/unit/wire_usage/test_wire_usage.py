@@ -46,6 +46,14 @@ DIALECTS = {
         b'{"billed_units":{"search_units":2}}',
         DetailedUsage(units=2),
     ),
+    "cohere embed, pictures": (
+        b'{"billed_units":{"input_tokens":3,"images":2,"image_tokens":1200}}',
+        DetailedUsage(1203, image_in=1200),
+    ),
+    "cohere embed, pictures that nobody counted": (
+        b'{"billed_units":{"images":2}}',
+        DetailedUsage(unmeasured=1),
+    ),
     "cohere chat": (
         b'{"billed_units":{"input_tokens":5,"output_tokens":418},'
         b'"tokens":{"input_tokens":71,"output_tokens":418}}',

@@ -1,0 +1,95 @@
+"""From the limits and budgets that are written to the rules that are kept."""
+
+from typing import TYPE_CHECKING
+
+from proxy.base.periods import load
+from proxy.config.limits import Budget, Limits
+from proxy.config.limits import Walls as WallsSettings
+from proxy.config.settings import Settings
+from proxy.core.quota import Calendar, Measure, Rule, Scope, ScopeKind, Sliding, Walls
+from proxy.limits.rulebook import Walled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NANO = 10**9
+_RATES: tuple[tuple[str, Measure, int], ...] = (
+    ("rpm", "requests", 60),
+    ("tpm", "tokens", 60),
+    ("rpd", "requests", 86400),
+    ("tpd", "tokens", 86400),
+)
+
+
+def walls(scope: Scope, limits: Limits, budgets: tuple[Budget, ...]) -> Walls:
+    """The walls around one scope."""
+    rates = [
+        Rule(scope, name, measure, limit, Sliding(seconds))
+        for name, measure, seconds in _RATES
+        if (limit := getattr(limits, name)) is not None
+    ]
+    if limits.concurrency is not None:
+        rates.append(Rule(scope, "concurrency", "concurrency", limits.concurrency, None))
+    return Walls(
+        tuple(rates),
+        tuple(_budget(scope, budget) for budget in budgets),
+        limits.tokens_per_request,
+    )
+
+
+def rulebook(settings: Settings) -> Walled:
+    """All scopes that have limits or budgets by name."""
+    named: dict[Scope, Walls] = {}
+    each: dict[ScopeKind, Walls] = {}
+    kinds: tuple[tuple[ScopeKind, Mapping[str, WallsSettings]], ...] = (
+        ("team", settings.teams),
+        ("user", settings.users),
+        ("project", settings.projects),
+        ("customer", settings.customers),
+        ("agent", settings.agents),
+        ("session", settings.sessions),
+        ("tag", settings.tags),
+    )
+    for kind, written in kinds:
+        for name, wall in written.items():
+            around = walls(Scope(kind, name), wall.limits, wall.budgets)
+            if name == "*":
+                each[kind] = around
+            else:
+                named[Scope(kind, name)] = around
+    everyone = Scope("global", "")
+    named[everyone] = walls(everyone, settings.everyone.limits, settings.everyone.budgets)
+    return Walled(named, each)
+
+
+def has_walls(settings: Settings) -> bool:
+    """Whether anything at all is limited by this configuration."""
+    written: list[tuple[Limits, tuple[Budget, ...]]] = [
+        (settings.everyone.limits, settings.everyone.budgets)
+    ]
+    for scopes in (
+        settings.teams, settings.users, settings.projects, settings.customers, settings.agents,
+        settings.sessions, settings.tags, settings.models, settings.providers,
+    ):  # fmt: skip
+        written += ((each.limits, each.budgets) for each in scopes.values())
+    for key in settings.keys:
+        written.append((key.limits, key.budgets))
+        written += ((each.limits, each.budgets) for each in key.model_limits.values())
+    written += ((each.grants.limits, each.grants.budgets) for each in settings.jwt)
+    return any(budgets or limits != _UNLIMITED for limits, budgets in written)
+
+
+_UNLIMITED = Limits()
+
+
+def _budget(scope: Scope, budget: Budget) -> Rule:
+    load(budget.zone)  # Its file is read now, so that no request waits for it.
+    rollover = budget.rollover
+    calendar = Calendar(
+        budget.period,
+        budget.zone,
+        rollover.fraction if rollover is not None else 0.0,
+        rollover.expires if rollover is not None else 1,
+    )
+    name = f"budget per {budget.period}" if budget.hard else f"soft budget per {budget.period}"
+    return Rule(scope, name, "money", int(budget.amount * _NANO), calendar, budget.hard)

@@ -1,0 +1,142 @@
+"""All walls that one kind of request meets, bound to the store once and kept.
+
+A kind of request is: this caller, this model, these labels. Its rates are one quota, taken at
+admission; its budgets, with the walls of a provider, are another, one for each provider, taken at
+every attempt.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from proxy.core.caller import Caller
+from proxy.core.exchange import Exchange
+from proxy.core.gate import Rulebook
+from proxy.core.quota import Quota, QuotaStore, Rule, Scope, ScopeKind, Walls
+from proxy.core.target import Provider
+
+if TYPE_CHECKING:
+    from proxy.core.labels import Labels
+
+_MOST_KEPT = 4096
+
+
+@dataclass(slots=True)
+class AttemptQuota:
+    """What one attempt at a provider takes from."""
+
+    quota: Quota
+    counts_tokens: bool
+    has_money: bool
+    hard: bool  # At least one budget is a wall.
+
+
+@dataclass(slots=True)
+class Bundle:
+    """The walls of one kind of request."""
+
+    caller: Caller
+    rates: Quota | None
+    counts_tokens: bool
+    budgets: tuple[Rule, ...]
+    per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
+    attempts: dict[str, AttemptQuota | None] = field(default_factory=dict)
+
+
+class Bundles:
+    """Finds and keeps bundles; bounded."""
+
+    __slots__ = ("_kept", "_rulebook", "_share", "_store")
+
+    def __init__(self, store: QuotaStore, rulebook: Rulebook, share: int = 1) -> None:
+        """`share`: among so many every limit is divided, rounded down."""
+        self._store = store
+        self._rulebook = rulebook
+        self._share = share
+        self._kept: dict[tuple[int, str | None, str, Labels], Bundle] = {}
+
+    def of(self, x: Exchange) -> Bundle:
+        """The bundle of a request."""
+        caller = x.caller
+        route = x.route.model if x.route is not None else ""
+        key = (id(caller), x.model if caller.per_model else None, route, x.labels)
+        bundle = self._kept.get(key)
+        if bundle is None or bundle.caller is not caller:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            bundle = self._kept[key] = self._make(x, caller)
+        return bundle
+
+    def attempt(self, bundle: Bundle, provider: Provider) -> AttemptQuota | None:
+        """What an attempt at a provider takes from, or None where nothing stands."""
+        name = provider.name
+        if name in bundle.attempts:
+            return bundle.attempts[name]
+        rules = bundle.budgets + provider.walls.rates + provider.walls.budgets
+        made = None
+        if rules:
+            money = [rule for rule in rules if rule.measure == "money"]
+            made = AttemptQuota(
+                self._bind(rules),
+                any(rule.measure == "tokens" for rule in rules),
+                bool(money),
+                any(rule.hard for rule in money),
+            )
+        bundle.attempts[name] = made
+        return made
+
+    def forget(self) -> None:
+        """Walls have changed: make all bundles anew."""
+        self._kept.clear()
+
+    def _bind(self, rules: tuple[Rule, ...]) -> Quota:
+        if self._share > 1:
+            rules = tuple(replace(rule, limit=rule.limit // self._share) for rule in rules)
+        return self._store.bind(rules)
+
+    def _make(self, x: Exchange, caller: Caller) -> Bundle:
+        found = list(self._walls(x, caller))
+        rates = tuple(rule for _, walls in found for rule in walls.rates)
+        lowest = [
+            (walls.tokens_per_request, scope)
+            for scope, walls in found
+            if walls.tokens_per_request is not None
+        ]
+        return Bundle(
+            caller,
+            self._bind(rates) if rates else None,
+            any(rule.measure == "tokens" for rule in rates),
+            tuple(rule for _, walls in found for rule in walls.budgets),
+            min(lowest) if lowest else None,
+        )
+
+    def _walls(self, x: Exchange, caller: Caller) -> Iterator[tuple[Scope, Walls]]:
+        """From the narrowest scope to the widest."""
+        yield Scope("key", caller.name), caller.walls
+        for patterns, walls in caller.per_model:
+            if x.model is not None and x.model in patterns:
+                yield Scope("key_model", f"{caller.name}/{x.model}"), walls
+        if x.route is not None:
+            yield Scope("model", x.route.model), x.route.walls
+        for scope in self._scopes(x, caller):
+            around = self._rulebook.walls(scope)
+            if around is not None:
+                yield scope, around
+
+    @staticmethod
+    def _scopes(x: Exchange, caller: Caller) -> Iterator[Scope]:
+        labels = x.labels
+        named: tuple[tuple[ScopeKind, str | None], ...] = (
+            ("session", labels.session),
+            ("customer", labels.customer),
+            ("agent", labels.agent),
+            ("user", caller.user),
+            ("project", caller.project),
+            ("team", caller.team),
+        )
+        for kind, name in named:
+            if name is not None:
+                yield Scope(kind, name)
+        for tag in labels.tags:
+            yield Scope("tag", tag)
+        yield Scope("global", "")

@@ -1,0 +1,12 @@
+"""Whether the caller may send this now: requests and tokens per time, slots."""
+
+from proxy.core.exchange import Exchange
+from proxy.core.reply import Reply
+
+
+async def limits(x: Exchange) -> Reply | None:
+    """Take the request's part of every limit. Raises LimitReached, StoreUnavailable, BadRequest."""
+    gate = x.runtime.gate
+    if gate is not None:
+        await gate.admit(x)
+    return None

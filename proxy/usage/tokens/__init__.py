@@ -1,0 +1,1 @@
+"""Tokens counted by ourselves, off the loop, where a vendor named none."""
