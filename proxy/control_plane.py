@@ -10,21 +10,31 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from proxy.admin.doorkeeper import KeyOrRole
+from proxy.admin.routes import Sources, admin_endpoints
 from proxy.admin.server import AdminServer
-from proxy.admin.usage import usage_routes
-from proxy.base.secret import Secret
+from proxy.alerts.watch import Shipping
 from proxy.base.tasks import Tasks
 from proxy.build.accounting import keeps_records, pulse_folder, spool_folder
+from proxy.build.alerts import Alerting
 from proxy.build.bookkeeping import Bookkeeping
+from proxy.build.directory import keeper
+from proxy.build.reconcile import Reconciling, reconciling
 from proxy.build.telemetry import telemetry_options
+from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
+from proxy.stores.postgres.identity import PostgresIdentity
 from proxy.stores.postgres.reports import PostgresReports
 from proxy.telemetry.access import access_line
 from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
 from proxy.usage.pulse import Pulse, pulses
 from proxy.wire.record import UsageRecord
+
+if TYPE_CHECKING:
+    from proxy.stores.directory.keeper import DirectoryKeeper
 
 log = logging.getLogger("llm-proxy.control")
 
@@ -37,6 +47,9 @@ class ControlPlane:
         self._snapshot: Snapshot | None = None
         self._telemetry: Telemetry | None = None
         self._books: Bookkeeping | None = None
+        self._directory: DirectoryKeeper | None = None  # Keeps what workers know of keys.
+        self._alerting = Alerting(self._store_address, self._shipping)
+        self._reconciling: Reconciling | None = None
         self._follower: Follower | None = None
         self._admin: AdminServer | None = None
         self._tasks = Tasks()
@@ -53,6 +66,7 @@ class ControlPlane:
             await self._begin(snapshot)
         elif self._books is not None:
             self._books.retention = snapshot.settings.telemetry.retention
+        await self._alerting.apply(snapshot.settings)
 
     async def stop(self) -> None:
         """End all of it; records that are not shipped wait in the spool."""
@@ -67,6 +81,11 @@ class ControlPlane:
         if self._telemetry is not None:
             await self._telemetry.close()
         await self._tasks.cancel()
+        await self._alerting.stop()
+        if self._reconciling is not None:
+            await self._reconciling.stop()
+        if self._directory is not None:
+            await self._directory.stop()
         if self._books is not None:
             await self._books.stop()
 
@@ -84,6 +103,11 @@ class ControlPlane:
             settings.store, settings.data_dir, spool, settings.telemetry.retention
         )
         self._books.start()
+        self._directory = keeper(settings, self._store_address)
+        self._directory.start()
+        self._reconciling = reconciling(settings, self._store_address)
+        if self._reconciling is not None:
+            self._reconciling.start()
         state = pulse_folder(settings) / "follower.state"
         self._follower = Follower(spool, state, self._observe)
         self._following = self._tasks.spawn(self._follower.run(), name="follower")
@@ -91,10 +115,17 @@ class ControlPlane:
     async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
         assert self._telemetry is not None
         books = self._books
-        routes = usage_routes(
-            PostgresReports(self._store_address), books.state if books is not None else lambda: None
+        store = PostgresIdentity(self._store_address)
+        doorkeeper = KeyOrRole(self._settings, store)
+        server = AdminServer(self._telemetry.metrics, self._ready, (), doorkeeper)
+        sources = Sources(
+            store,
+            self._settings,
+            PostgresReports(self._store_address),
+            books.state if books is not None else lambda: None,
         )
-        server = AdminServer(self._telemetry.metrics, self._ready, routes, self._key)
+        endpoints = admin_endpoints(sources, self._release, server.open)
+        server.add(*(endpoint.route() for endpoint in endpoints))
         where = snapshot.settings.admin.listen
         try:
             await server.start(where.host, where.port)
@@ -155,6 +186,10 @@ class ControlPlane:
             gauges.set("spool_lag_bytes", state.lag.bytes)
             gauges.set("spool_lag_seconds", state.lag.seconds)
             gauges.set("spool_dead_records_total", state.dead)
+        if self._directory is not None and (age := self._directory.state().age) is not None:
+            gauges.set("directory_age_seconds", age)
+        gauges.replace("alerts_total", self._alerting.counts())
+        gauges.set("alerts_waiting", self._alerting.waiting())
 
     def _ready(self) -> dict[str, object]:
         assert self._snapshot is not None
@@ -174,6 +209,10 @@ class ControlPlane:
     def _store_address(self) -> str | None:
         return self._books.address if self._books is not None else None
 
-    def _key(self) -> Secret | None:
+    def _shipping(self) -> Shipping | None:
+        state = self._books.state() if self._books is not None else None
+        return Shipping(state.shipped, state.lag.seconds) if state is not None else None
+
+    def _settings(self) -> Settings:
         assert self._snapshot is not None
-        return self._snapshot.settings.admin.key
+        return self._snapshot.settings

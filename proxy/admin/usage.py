@@ -12,12 +12,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aiohttp import web
+from multidict import MultiMapping
 
+from proxy.admin.answers import answer_bytes
+from proxy.admin.endpoints import Endpoint, Parameter, ref
 from proxy.base.clock import wall
-from proxy.base.errors import BadRequest, OperatorError
+from proxy.base.errors import BadRequest
 from proxy.base.jsonio import dumps
 from proxy.config.near import nearest
-from proxy.core.accounting import Group, Reports, StoreAway, UsagePage, UsageQuery
+from proxy.core.accounting import Group, Reports, UsagePage, UsageQuery
 from proxy.usage.report import Asked, BadQuery
 from proxy.usage.report_cursor import cursor_after, resumed
 from proxy.usage.report_values import figures_object, query_object, row_object
@@ -28,44 +31,74 @@ PATH = "/admin/usage"
 _PARAMETERS = ("by", "since", "until", "where", "limit", "cursor")
 _ONCE = ("since", "until", "limit", "cursor")
 _LIMIT, _MOST = 100, 1000
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+USAGE_PARAMETERS = (
+    Parameter("by", "query", "What to count by, such as `team`; may be repeated.", _TEXTS),
+    Parameter("since", "query", "`7d`, `2026-11-01`, `2026-11-01T13:00Z`; UTC.", _TEXT),
+    Parameter("until", "query", "The same; not part of the report.", _TEXT),
+    Parameter("where", "query", "Only these, as `model=gpt-4o`; may be repeated.", _TEXTS),
+    Parameter(
+        "limit", "query", "Rows of a page.",
+        {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _LIMIT},
+    ),
+    Parameter("cursor", "query", "`next_cursor` of the page before.", _TEXT),
+)  # fmt: skip
 
 
 def usage_routes(
     reports: Reports, shipping: Callable[[], ShipperState | None] = lambda: None
 ) -> list[web.RouteDef]:
-    """The routes; nothing is read before the first request. `shipping`: the shipper's state, None
-    while there is none."""
+    """The route alone; nothing is read before the first request. `shipping`: the shipper's state,
+    None while there is none."""
+    return [usage_endpoint(reports, shipping).route()]
+
+
+def usage_endpoint(
+    reports: Reports, shipping: Callable[[], ShipperState | None] = lambda: None
+) -> Endpoint:
+    """The route and its description."""
 
     async def handle(request: web.Request) -> web.Response:
-        try:
-            body = await _answer(reports, request, shipping)
-        except BadQuery as error:
-            raise _refusal(error) from error
-        except StoreAway as error:
-            raise OperatorError(
-                f"the store cannot be used now: {error}", code="store_unavailable"
-            ) from error
-        return web.Response(body=body, content_type="application/json")
+        return answer_bytes(await report(reports, request.query, shipping))
 
-    return [web.get(PATH, handle)]
+    return Endpoint(
+        "GET", PATH, handle, "get_usage", "What was used, by whom, and what it cost.",
+        ref("Usage"), parameters=USAGE_PARAMETERS, refusals=(400,),
+    )  # fmt: skip
+
+
+async def report(
+    reports: Reports,
+    given: MultiMapping[str],
+    shipping: Callable[[], ShipperState | None] = lambda: None,
+    key: str | None = None,
+) -> bytes:
+    """The answer to a query. `key`: of this key alone. Raises BadRequest, StoreAway."""
+    try:
+        return await _answer(reports, given, shipping, key)
+    except BadQuery as error:
+        raise _refusal(error) from error
 
 
 async def _answer(
-    reports: Reports, request: web.Request, shipping: Callable[[], ShipperState | None]
+    reports: Reports,
+    given: MultiMapping[str],
+    shipping: Callable[[], ShipperState | None],
+    key: str | None,
 ) -> bytes:
-    given = request.query
     for name in given:
         _known(name)
     for name in _ONCE:
         if len(given.getall(name, ())) > 1:
             raise BadQuery(name, "may be given once")
     limit = _limit(given.get("limit"))
-    asked = Asked(
-        tuple(given.getall("by", ())),
-        given.get("since"),
-        given.get("until"),
-        tuple(given.getall("where", ())),
-    )
+    where = tuple(given.getall("where", ()))
+    if key is not None:
+        if any(name.partition("=")[0].strip() == "key" for name in where):
+            raise BadQuery("where", "does not take `key` here: the path names it")
+        where += (f"key={key}",)
+    asked = Asked(tuple(given.getall("by", ())), given.get("since"), given.get("until"), where)
     query, after = resumed(asked, given.get("cursor"), datetime.fromtimestamp(wall(), UTC))
     page = await reports.page(query, limit, after)
     return _body(asked, query, page, shipping())

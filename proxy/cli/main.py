@@ -27,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _usage(given)
         case "prices":
             return _prices(given)
+        case "keys":
+            from proxy.cli.keys import keys  # noqa: PLC0415
+
+            return keys(given)
         case "migrate":
             from proxy.cli.migrate import migrate  # noqa: PLC0415
 
@@ -104,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_usage(commands.add_parser("usage", help="what was used, by whom, and what it cost"))
     _add_prices(commands.add_parser("prices", help="look at the prices, bring newer ones"))
+    _add_keys(commands.add_parser("keys", help="virtual keys of the store"))
     migrate = commands.add_parser("migrate", help="bring the schema of the store up to date")
     _add_configuration(migrate)
 
@@ -172,6 +177,12 @@ def _add_prices(prices: argparse.ArgumentParser) -> None:
     update = parts.add_parser("update", help="take a newer catalogue into use")
     update.add_argument("--file", type=Path, required=True, metavar="FILE")
     _add_configuration(update)
+
+
+def _add_keys(keys: argparse.ArgumentParser) -> None:
+    from proxy.cli.keys_options import add_parser  # noqa: PLC0415
+
+    add_parser(keys, _add_configuration)
 
 
 def _add_configuration(parser: argparse.ArgumentParser, default: object = None) -> None:
