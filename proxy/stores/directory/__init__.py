@@ -1,0 +1,1 @@
+"""The directory: keys and scopes of the store, in a file of each host, for its workers to read."""
