@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from proxy.build.callers import callers
 from proxy.build.counting import token_counter
 from proxy.build.identity import TokenDirectory, Tokens, tokens
+from proxy.build.lookup import Lookup, directory
 from proxy.build.order import middlewares
 from proxy.build.providers import Line, line, provider
 from proxy.build.walls import walls
@@ -48,7 +49,11 @@ class Built:
 
 
 def build(
-    snapshot: Snapshot, ledger: Ledger, old: Built | None = None, gate: Gate | None = None
+    snapshot: Snapshot,
+    ledger: Ledger,
+    old: Built | None = None,
+    gate: Gate | None = None,
+    stored: Lookup | None = None,
 ) -> Built:
     """Build a runtime, taking over from `old` the transports that need not change and the counter
     of tokens.
@@ -75,7 +80,9 @@ def build(
         passthrough=own[passthrough.provider] if passthrough is not None else None,
         providers=own,
         ledger=ledger,
-        directory=TokenDirectory(bearers.bearers) if bearers is not None else None,
+        directory=directory(
+            stored, TokenDirectory(bearers.bearers) if bearers is not None else None
+        ),
         gate=gate,
         max_body=settings.max_body,
         tokens=old.runtime.tokens if old is not None else token_counter(settings),

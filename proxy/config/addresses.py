@@ -100,6 +100,17 @@ def proxy_url(value: object) -> Secret:
     return Secret(text.rstrip("/"))
 
 
+def webhook_url(value: object) -> Secret:
+    """Where a webhook is received. Often its path or query is what lets us in, so it is secret."""
+    text = value.reveal() if isinstance(value, Secret) else value if isinstance(value, str) else ""
+    parts = _split(text, ("http", "https"))
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password; `secret` signs what is sent")
+    if "#" in text:
+        raise ValueError("must not have a fragment")
+    return Secret(text)
+
+
 def store(value: object) -> Secret | StoreWord:
     """`embedded`, `none`, or the URL of a PostgreSQL database as libpq reads it."""
     if value == "embedded":
@@ -202,6 +213,7 @@ Listen = Annotated[Address, PlainValidator(address), PlainSerializer(str)]
 CollectorUrl = Annotated[StrictStr, BeforeValidator(collector_url)]
 Store = Annotated[Secret | StoreWord, PlainValidator(store), PlainSerializer(shown_store)]
 BaseUrl = Annotated[StrictStr, BeforeValidator(base_url)]
+WebhookUrl = Annotated[Secret, PlainValidator(webhook_url), PlainSerializer(shown)]
 RedisUrl = Annotated[Secret, PlainValidator(redis_url), PlainSerializer(shown)]
 ProxyUrl = Annotated[Secret, PlainValidator(proxy_url), PlainSerializer(shown)]
 Hosts = Annotated[tuple[StrictStr, ...], BeforeValidator(hosts)]

@@ -2,11 +2,18 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StrictBool
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StrictBool,
+    model_validator,
+)
 
-from proxy.config.addresses import BaseUrl
+from proxy.config.addresses import BaseUrl, base_url
 from proxy.config.limits import Budgets, Limits, Walls
 from proxy.config.near import nearest
 from proxy.config.section import SettingsSection
@@ -92,7 +99,8 @@ class Claims(SettingsSection):
     """Which claims of a token say what; a dot goes into an object: `org.team`."""
 
     name: Label = "sub"
-    """What the caller is called in records."""
+    """What the caller is called in records, before `@` and the issuer. It must be one that bearers
+    cannot choose: limits and budgets go by it."""
     team: Label | None = None
     user: Label | None = "sub"
     project: Label | None = None
@@ -125,6 +133,15 @@ class Jwt(SettingsSection):
     claims: Claims = Claims()
     grants: Rights = Rights()
     """What every bearer may do; what claims say comes before it."""
+
+    @model_validator(mode="after")
+    def _keys_can_be_found(self) -> Self:
+        if not self.jwks:
+            try:
+                _ = base_url(self.issuer)
+            except ValueError:
+                raise ValueError("must have `jwks`, or an `issuer` that is a URL") from None
+        return self
 
 
 class Authorized(SettingsSection):

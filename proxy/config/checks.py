@@ -13,8 +13,12 @@ from proxy.config.amounts import usd
 from proxy.config.near import nearest
 from proxy.config.problems import Place, Problem
 from proxy.config.tree import Items, Node, Scalar, Section
+from proxy.config.values import processes
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})
+_MANY = (
+    "teams", "users", "projects", "customers", "agents", "sessions", "tags", "models", "providers",
+)  # fmt: skip
 _PROVIDER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -27,8 +31,11 @@ def check(root: Section) -> Iterator[Problem]:
     yield from _prices(root)
     yield from _passthrough(root)
     yield from _keys(root)
+    yield from _jwt(root)
     yield from _auth(root)
     yield from _otlp(root)
+    yield from _alerts(root)
+    yield from _workers(root)
 
 
 def _listen(root: Section) -> Iterator[Problem]:
@@ -161,15 +168,22 @@ def _twice(scalars: Iterable[Scalar], message: str) -> Iterator[Problem]:
             first[scalar.text] = scalar.place
 
 
+def _jwt(root: Section) -> Iterator[Problem]:
+    issuers = (node.scalar("issuer") for node in root.items("jwt") if isinstance(node, Section))
+    yield from _twice(filter(None, issuers), "this issuer is already at {}")
+
+
 def _auth(root: Section) -> Iterator[Problem]:
     auth = root.scalar("auth")
-    written = root.entries.get("keys")
-    if (auth and auth.text != "required") or (written and _says_something(written.node)):
+    written, tokens = root.entries.get("keys"), root.entries.get("jwt")
+    if auth and auth.text != "required":
+        return
+    if any(entry is not None and _says_something(entry.node) for entry in (written, tokens)):
         return
     place = auth.place if auth else written.place if written else root.place
     yield place.problem(
         "`auth` is `required` (the default) and there are no `keys`, so nobody could call; "
-        "add an entry to `keys`, or write `auth: none`"
+        "add an entry to `keys` or `jwt`, or write `auth: none`"
     )
 
 
@@ -181,6 +195,46 @@ def _otlp(root: Section) -> Iterator[Problem]:
     rest = endpoint.text.partition("://")[2]
     if rest.rstrip("/").count("/"):
         yield endpoint.place.problem("with protocol grpc this must be a host and port, no path")
+
+
+def _workers(root: Section) -> Iterator[Problem]:
+    """Each worker would count by itself, and every limit would be as many times as large."""
+    workers = root.scalar("workers")
+    if workers is None or root.scalar("redis") is not None or not _several(workers):
+        return
+    walls = next(_walls(root), None)
+    if walls is not None:
+        yield workers.place.problem(
+            f"more than one worker needs `redis`, for there are limits or budgets (at {walls}): "
+            "each worker would count them by itself"
+        )
+
+
+def _several(workers: Scalar) -> bool:
+    try:
+        return processes(workers.value) != 1  # `auto` is several somewhere.
+    except ValueError:
+        return False  # Refused elsewhere.
+
+
+def _walls(root: Section) -> Iterator[Place]:
+    """Where limits and budgets are written."""
+    owners = [section for name in _MANY for _, _, section in root.sections(name)]
+    owners.append(root.section("global"))
+    for key in (node for node in root.items("keys") if isinstance(node, Section)):
+        owners += [key, *(section for _, _, section in key.sections("model_limits"))]
+    owners += [node.section("grants") for node in root.items("jwt") if isinstance(node, Section)]
+    for owner in owners:
+        for name in ("limits", "budgets"):
+            entry = owner.entries.get(name)
+            if entry is not None and _limits_something(entry.node):
+                yield entry.place
+
+
+def _limits_something(node: Node) -> bool:
+    if isinstance(node, Section):
+        return any(_written(node, key) for key in node.entries)
+    return isinstance(node, Items) and bool(node.nodes)
 
 
 def _says_something(node: Node) -> bool:
@@ -195,3 +249,9 @@ def _written(section: Section, key: str) -> bool:
     entry = section.entries.get(key)
     node = entry.node if entry else None
     return node is not None and not (isinstance(node, Scalar) and node.absent and not node.broken)
+
+
+def _alerts(root: Section) -> Iterator[Problem]:
+    store, alerts = root.scalar("store"), root.entries.get("alerts")
+    if store and store.text == "none" and alerts is not None and _says_something(alerts.node):
+        yield alerts.place.problem("`alerts` need a store, and `store` is none")

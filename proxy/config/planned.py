@@ -16,7 +16,6 @@ PLANNED = {
     "cache": "the response cache",
     "idempotency": "idempotency keys",
     "plugins": "plugins",
-    "alerts": "alerts",
     "providers.*.health": "health probes",
     "providers.*.region": "regions",
     "providers.*.residency": "data residency",

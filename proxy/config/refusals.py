@@ -65,6 +65,8 @@ def _words(detail: ErrorDetails, found: Found) -> str:
 
 def _one_of(expected: str, found: Found) -> str:
     names = re.findall(r"'([^']*)'", expected)
+    if not names:  # Of numbers.
+        return f"must be {expected}"
     near = nearest(found.node.text, names) if isinstance(found.node, Scalar) else None
     hint = f"; did you mean `{near}`?" if near else ""
     return f"must be {', '.join(names[:-1])} or {names[-1]}{hint}"

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictI
 
 from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.addresses import API, Hosts, Listen, ProxyUrl, RedisUrl, Store
+from proxy.config.alerts import Alerts
 from proxy.config.callers import Access, Authorized, CallerKey, Jwt
 from proxy.config.limits import Budgets, Limits, StoreFailure, Walls
 from proxy.config.near import nearest
@@ -181,6 +182,8 @@ class Settings(SettingsSection):
     """Of all requests together."""
     proxies: Proxies = Proxies()
     telemetry: Telemetry = Telemetry()
+    alerts: Alerts = ()
+    """Who is told when a budget passes one of its `alerts`."""
 
     @property
     def worker_count(self) -> int:

@@ -86,5 +86,8 @@ class Catalogue(Protocol):
     def names(self) -> tuple[str, ...]:
         """Every name that can be asked for literally (no patterns)."""
 
+    def routes(self) -> tuple[Route, ...]:
+        """Every route, patterns too, targets as they are written."""
+
     def near(self, asked: str) -> str | None:
         """The known name most like `asked`, if any is."""

@@ -1,7 +1,7 @@
 """Whether this caller may do this: its operations, its models, and how secret the model is.
 
 Operations that name no model (files, batches, fine-tuning, …) can reach any model of the vendor, so
-a key that is confined to some models may not use them.
+they are for callers who may use every model that is configured.
 """
 
 from proxy.base.errors import AccessDenied
@@ -20,12 +20,7 @@ async def access(x: Exchange) -> Reply | None:
             code="key_operation_access_denied",
         )
     if x.model is None:
-        if not caller.models.everything:
-            raise AccessDenied(
-                f"this key may use some models only, and `{x.incoming.method} /v1{x.path[:200]}` "
-                "names none; use a key with models: ['*']",
-                code="key_operation_access_denied",
-            )
+        _refuse_confined(x, caller)
         return None
     if x.model not in caller.models:
         raise AccessDenied(
@@ -36,6 +31,20 @@ async def access(x: Exchange) -> Reply | None:
     if x.route is not None:
         refuse_secret(caller, x.route, x.model)
     return None
+
+
+def _refuse_confined(x: Exchange, caller: Caller) -> None:
+    what = f"`{x.incoming.method} /v1{x.path[:200]}` names none"
+    if not caller.models.everything:
+        raise AccessDenied(
+            f"this key may use some models only, and {what}; use a key with models: ['*']",
+            code="key_operation_access_denied",
+        )
+    if not all(may_know(caller, route) for route in x.runtime.catalogue.routes()):
+        raise AccessDenied(
+            f"this key is not cleared for every model, and {what}; use a key that is",
+            code="key_operation_access_denied",
+        )
 
 
 def refuse_secret(caller: Caller, route: Route, model: str) -> None:
@@ -54,4 +63,6 @@ def may_know(caller: Caller, route: Route) -> bool:
     if caller.clearance < route.access:
         return False
     listed = route.authorized
-    return listed is None or f"user:{caller.user}" in listed or not listed.isdisjoint(caller.roles)
+    if listed is None or not listed.isdisjoint(caller.roles):
+        return True
+    return caller.user is not None and f"user:{caller.user}" in listed

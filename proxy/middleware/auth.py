@@ -15,7 +15,6 @@ from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
 _WHERE = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
-_LONGEST = 16 * 1024
 
 
 async def auth(x: Exchange) -> Reply | None:
@@ -44,9 +43,10 @@ async def auth(x: Exchange) -> Reply | None:
 
 
 async def _look_up(directory: Directory, key: str, digest: bytes) -> Caller | None:
-    if key.count(".") == 2 and len(key) <= _LONGEST:  # A JWT in its compact form (RFC 7519).
-        return await directory.bearer(key)
-    return directory.known(digest) or await directory.find(digest)
+    caller = directory.known(digest)
+    if caller is None and key.count(".") == 2:  # As a JWT in its compact form (RFC 7519) has.
+        caller = await directory.bearer(key)
+    return caller or await directory.find(digest)
 
 
 def _refuse_strangers(x: Exchange, caller: Caller) -> None:
@@ -56,8 +56,8 @@ def _refuse_strangers(x: Exchange, caller: Caller) -> None:
     except ValueError:
         address = None
     mapped = getattr(address, "ipv4_mapped", None)  # What an IPv6 socket says of IPv4 callers.
-    address = mapped or address
-    if address is None or not any(address in network for network in caller.networks):
+    known = [each for each in (address, mapped) if each is not None]
+    if not any(each in network for each in known for network in caller.networks):
         raise AccessDenied(
             "this API key may not be used from this address", code="key_ip_access_denied"
         )

@@ -9,6 +9,7 @@ from proxy.base.errors import UnsupportedMedia
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.upload import FormUpload, StreamUpload
+from proxy.wire.asked import check
 from proxy.wire.body import Body
 from proxy.wire.coding import inflate_request
 from proxy.wire.multipart import boundary_of
@@ -40,6 +41,7 @@ async def body(x: Exchange) -> Reply | None:
     x.body = parsed = Body(raw)
     x.model = parsed.text("model")
     x.stream = parsed.flag("stream")
+    check(parsed, x.operation.name)
     if x.stream and x.operation.can_ask_usage:
         options = parsed.members("stream_options")
         x.usage_asked = options is not None and bytes(options.get("include_usage", b"")) == b"true"

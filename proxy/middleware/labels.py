@@ -69,9 +69,15 @@ def _one(header: str | None, said: object, name: str) -> str | None:
 
 
 def _tags(own: tuple[str, ...], said: object) -> tuple[str, ...]:
+    if said is None:
+        return own
     if isinstance(said, str):
         said = said[: _MOST_TAGS * LONGEST].split(",")
-    if not isinstance(said, list):
-        return own
+    if not isinstance(said, list) or not all(isinstance(tag, str) for tag in said):
+        raise BadRequest(
+            "`metadata.tags` must be a list of strings, or one string with commas",
+            code="invalid_type",
+            param="metadata.tags",
+        )
     given = [tag for tag in map(label, said[:_MOST_TAGS]) if tag is not None]
     return tuple(dict.fromkeys((*own, *given)))[:_MOST_TAGS]

@@ -4,6 +4,7 @@ from proxy.base.errors import BadRequest, NotFound
 from proxy.base.redact import redact
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
+from proxy.middleware.access import may_know
 
 _LONGEST = 256
 
@@ -28,12 +29,17 @@ async def rules(x: Exchange) -> Reply | None:
     return None
 
 
+def _may_know(x: Exchange, model: str) -> bool:
+    route = x.runtime.catalogue.route(model)
+    return route is not None and may_know(x.caller, route)
+
+
 def unknown_model(x: Exchange, asked: str, why: str = "") -> NotFound:
     """Says that there is no such model (and why), and which one may have been meant."""
     known = x.runtime.catalogue
     near = known.near(asked)
     hint = ""
-    if near is not None and near in x.caller.models:
+    if near is not None and near in x.caller.models and _may_know(x, near):
         hint = f"; did you mean `{near}`?"
     because = f": {why}" if why else ""
     return NotFound(

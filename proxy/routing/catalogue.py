@@ -21,6 +21,7 @@ class Models:
     def __init__(self, models: Iterable[Route]) -> None:
         """The routes, `model` being the configured name."""
         routes = {route.model: route for route in models}
+        self._routes = tuple(routes.values())
         self._exact = tuple(name for name in routes if "*" not in name)
         # Exact names for good, names that a pattern took as long as there is room.
         self._known = {name: routes[name] for name in self._exact}
@@ -59,6 +60,10 @@ class Models:
     def names(self) -> tuple[str, ...]:
         """Every name that can be asked for literally (no patterns)."""
         return self._exact
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every route, patterns too, targets as they are written."""
+        return self._routes
 
     def near(self, asked: str) -> str | None:
         """The known name most like `asked`, if any is."""

@@ -64,7 +64,7 @@ class FakeIncoming:
     def __init__(
         self, body: bytes | Sequence[bytes] = b"", path: str = "/chat/completions",
         headers: Iterable[tuple[str, str]] = (), *, method: str = "POST", query: str = "",
-        length: int | None = -1,
+        length: int | None = -1, peer: str | None = "127.0.0.1",
     ) -> None:  # fmt: skip
         self.id = "req_test"
         self.method = method
@@ -75,12 +75,13 @@ class FakeIncoming:
         self.raw_headers = tuple(
             (name.encode(), words.encode("utf-8", "surrogateescape")) for name, words in fields
         )
+        self._peer = peer
         self.pieces = [body] if isinstance(body, bytes) else list(body)
         self.length: int | None = sum(map(len, self.pieces)) if length == -1 else length
 
     @property
     def peer(self) -> str | None:
-        return "127.0.0.1"
+        return self._peer
 
     async def read(self, limit: int) -> bytes:
         return b"".join([piece async for piece in self.chunks(limit)])

@@ -9,7 +9,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "app control_plane",
         "server admin",
         "build",
-        "middleware identity routing limits providers upstream stores demo usage telemetry prompts evals",
+        "middleware identity routing limits providers upstream stores demo usage telemetry alerts"
+        " prompts evals",
         "core config",
         "wire",
         "base",
@@ -46,6 +47,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 SYSTEM_HOMES: dict[str, tuple[str, ...]] = {
     "socket": ("proxy/server/", "proxy/upstream/", "proxy/processes/", "proxy/app.py"),
     "ssl": ("proxy/server/", "proxy/upstream/", "proxy/stores/redis/", "proxy/app.py"),
+    "sqlite3": ("proxy/stores/directory/",),
     "subprocess": ("proxy/processes/",),
     "multiprocessing": (),
     "threading": ("proxy/processes/logs.py",),  # Only its hook for errors that nobody caught.

@@ -20,7 +20,7 @@ DEMO = "providers: {demo: {kind: demo}, other: {kind: demo}}\n"
         ("Listen: x", "1:1: unknown key `Listen`; did you mean `listen`?"),
         ("environment: {}", "1:1: unknown key `environment`; did you mean `environments`?"),
         ("incldue_: []", "1:1: unknown key `incldue_`; did you mean `include`?"),
-        ("zzz: 1", "1:1: unknown key `zzz`; known here: admin, auth, data_dir, drain, env"),
+        ("zzz: 1", "1:1: unknown key `zzz`; known here: admin, agents, alerts, auth, b"),
         ("telemetry:\n  log:\n    formaat: x", "3:5: unknown key `formaat`; did you mean"),
         ("keys:\n  - name: a\n    key: b\n    expire: null", "4:5: unknown key `expire`; did"),
         (DEMO + "models:\n  m:\n    targets: [{provider: demo, modeel: x}]",
@@ -35,10 +35,9 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str)
     ("text", "expected"),
     [
         ("rules:\n  - {name: x}", "1:1: `rules` (routing rules)"),
-        ("teams: {a: {}}", "1:1: `teams` (teams)"),
-        ("store_failure: {}", "1:1: `store_failure` (what happens when a store is away)"),
-        ("providers:\n  p:\n    kind: demo\n    limits: {rpm: 1}", "4:5: `providers.p.limits` ("),
-        ("keys: [{name: a, key: b, budgets: []}]", "1:26: `keys[0].budgets` (budgets of a key)"),
+        ("agents: {a: {model: m}}", "1:14: `agents.a.model` (models of agents)"),
+        ("idempotency: {}", "1:1: `idempotency` (idempotency keys)"),
+        ("providers:\n  p:\n    kind: demo\n    region: eu", "4:5: `providers.p.region` ("),
         (DEMO + "models: {x: {retry: {}, targets: [{provider: demo, model: d, tier: 2}]}}",
          "2:14: `models.x.retry` ("),
         (DEMO + "models: {x: {targets: [{provider: demo, model: d, tier: 2}]}}",
@@ -122,6 +121,20 @@ def test_every_planned_row_is_reached_by_its_own_path() -> None:
         ("keys: [{key: a}, b]",
          ["1:8: `keys[0].name` is missing", "1:18: `keys[1]` must be a mapping"]),
         ("keys: [{name: a, key: b, models: ['a*b*']}]", ["1:35: `keys[0].models[0]` may have one"]),
+        ("jwt: [{issuer: 'https://a', audience: [x]}, {issuer: 'https://a', audience: [y]}]",
+         ["1:54: this issuer is already at {path}:1:16"]),
+        ("jwt: [{issuer: us, audience: [x]}]",
+         ["1:7: `jwt[0]` must have `jwks`, or an `issuer` that is a URL"]),
+        ("jwt: [{issuer: 'https://a b', audience: [x]}]", ["1:7: `jwt[0]` must have `jwks`, or"]),
+        ("jwt: [{issuer: 'https://a', audience: []}]",
+         ["1:39: `jwt[0].audience` must have at least one entry"]),
+        ("jwt: [{issuer: 'https://a'}]", ["1:7: `jwt[0].audience` is missing"]),
+        ("jwt: [{issuer: us, audience: [x], jwks: 'ftp://k'}]",
+         ["1:41: `jwt[0].jwks` must begin with http:// or https://"]),
+        ("jwt: [{issuer: 'https://a', audience: [x], algorithms: [HS256]}]",
+         ["1:57: `jwt[0].algorithms[0]` must be RS256, RS384,"]),
+        ("jwt: [{issuer: 'https://a', audience: [x], algorithms: [none]}]",
+         ["1:57: `jwt[0].algorithms[0]` must be RS256, RS384,"]),
         ("tls: {key: absent.pem}",
          ["1:7: `tls.key` needs `tls.certificate` too", "1:12: this file does not exist"]),
         (f"providers: {{p: {{kind: openai, tls: {{ca: {'x' * 5000}}}}}}}",
@@ -148,6 +161,14 @@ def test_required_auth_needs_keys(tmp_path: Path, text: str, place: str) -> None
         f"{place}: `auth` is `required` (the default) and there are no `keys`"
     )
     assert "write `auth: none`" in problem
+
+
+def test_tokens_are_enough_for_auth(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("jwt: [{issuer: 'https://sso.example', audience: [llm-proxy]}]")
+    settings = load(path, env={}).settings
+    assert settings.auth == "required"
+    assert settings.jwt[0].algorithms == ("RS256", "ES256")
 
 
 def test_one_wildcard_and_zero_weights_are_fine(tmp_path: Path) -> None:

@@ -8,28 +8,61 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
+from proxy.config.accounting import Admin, Metrics, Otlp, Spool
+from proxy.config.callers import CallerKey, Claims, Jwt
+from proxy.config.limits import Budget, Limits, Rollover, StoreFailure
 from proxy.config.load import load
 from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES
 from proxy.config.providers import Provider
 from proxy.config.schema import key_paths, keys_of
-from proxy.config.settings import CallerKey, Model, Settings, Target, Telemetry
+from proxy.config.settings import Model, Settings, Target, Telemetry
 from proxy.config.values import seconds, size
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCE = ROOT / "docs" / "configuration.md"
 EXAMPLE = ROOT / "config.example.yaml"
 PATHS = sorted(key_paths(keys_of(Settings)))
+# What is written alike in many places has its rows once, and one row at each of these places.
+ALIKE = re.compile(
+    r"(models\.<name>\.targets\[\]\.price|jwt\[\]\.grants|keys\[\]\.model_limits\.<name>"
+    r"|(?:teams|users|projects|customers|agents|sessions|tags)\.<name>|global"
+    r"|(?:keys\[\]|models\.<name>|providers\.<name>)\.(?:limits|budgets))(?:\[\])?\..*"
+)
 ROW = re.compile(r"^\| `([^`]+)` \| .* \| (.*?) \| ", re.MULTILINE)
+
+
+def in_reference(path: str) -> str:
+    """The row of a key."""
+    match = ALIKE.fullmatch(path)
+    return match[1] if match else path
 
 
 def test_every_setting_is_in_the_reference_and_no_other() -> None:
     documented = [match[1] for match in ROW.finditer(REFERENCE.read_text(encoding="utf-8"))]
-    # One row stands for the keys of a target's price: they are those of the model's.
-    price = "models.<name>.targets[].price"
-    paths = [path for path in PATHS if not path.startswith(f"{price}.")]
-    assert len(paths) == len(PATHS) - len(Price.model_fields)
-    assert sorted(documented) == sorted([*paths, price, "include", "environments"])
+    expected = {in_reference(path) for path in PATHS} | {"include", "environments"}
+    expected |= set(key_paths(keys_of(Limits), "limits"))
+    expected |= set(key_paths(keys_of(Budget), "budgets[]"))
+    assert sorted(documented) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        ("models.<name>.targets[].price.input", "models.<name>.targets[].price"),
+        ("models.<name>.price.input", "models.<name>.price.input"),
+        ("models.<name>.limits.rpm", "models.<name>.limits"),
+        ("keys[].budgets[].rollover.fraction", "keys[].budgets"),
+        ("keys[].model_limits.<name>.limits.rpm", "keys[].model_limits.<name>"),
+        ("teams.<name>.budgets[].zone", "teams.<name>"),
+        ("global.limits.rpm", "global"),
+        ("jwt[].grants.limits.rpm", "jwt[].grants"),
+        ("jwt[].claims.team", "jwt[].claims.team"),
+        ("store_failure.limits", "store_failure.limits"),
+    ],
+)
+def test_rows_that_stand_for_several_keys(path: str, row: str) -> None:
+    assert path in PATHS
+    assert in_reference(path) == row
 
 
 def test_the_paths_are_those_of_the_settings() -> None:
@@ -50,6 +83,20 @@ def test_the_paths_are_those_of_the_settings() -> None:
         ("models.<name>.targets[].weight", Target, "weight"),
         ("models.<name>.strategy", Model, "strategy"),
         ("keys[].models", CallerKey, "models"),
+        ("keys[].blocked", CallerKey, "blocked"),
+        ("keys[].clearance", CallerKey, "clearance"),
+        ("jwt[].algorithms", Jwt, "algorithms"),
+        ("jwt[].claims.name", Claims, "name"),
+        ("jwt[].claims.user", Claims, "user"),
+        ("models.<name>.access", Model, "access"),
+        ("budgets[].zone", Budget, "zone"),
+        ("budgets[].hard", Budget, "hard"),
+        ("budgets[].rollover.expires", Rollover, "expires"),
+        ("max_queue", Settings, "max_queue"),
+        ("budget_status", Settings, "budget_status"),
+        ("store_failure.limits", StoreFailure, "limits"),
+        ("store_failure.budgets", StoreFailure, "budgets"),
+        ("store_failure.cache", StoreFailure, "cache"),
         ("store", Settings, "store"),
         ("admin.listen", Admin, "listen"),
         ("spool.failure", Spool, "failure"),
@@ -69,8 +116,8 @@ def test_documented_defaults_are_true(
     else:
         value = section.model_fields[field].default
     shown = str(value)
-    if value is True:
-        shown = "true"
+    if isinstance(value, bool):
+        shown = str(value).lower()
     elif isinstance(value, tuple):
         shown = "[" + ", ".join(f'"{item}"' for item in value) + "]"
     elif isinstance(value, float):
@@ -85,6 +132,7 @@ def test_documented_defaults_are_true(
         ("spool.age", Spool().age),
         ("telemetry.retention", Telemetry().retention),
         ("drain", Settings().drain),
+        ("jwt[].leeway", Jwt.model_fields["leeway"].default),
     ],
 )
 def test_documented_durations_are_true(path: str, default: float) -> None:

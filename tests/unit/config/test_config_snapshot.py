@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from proxy.base.secret import Secret
 from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.addresses import Address
+from proxy.config.callers import OPERATIONS, Authorized, CallerKey, Claims, Jwt, Rights
+from proxy.config.limits import Budget, Limits, Rollover, StoreFailure, Walls
 from proxy.config.load import load
 from proxy.config.providers import Provider, ProviderPool, ProviderTimeouts, ProviderTls
 from proxy.config.settings import (
-    CallerKey,
     Log,
     Model,
     Passthrough,
@@ -88,6 +89,47 @@ targets = st.builds(
     weight=st.floats(min_value=0, allow_infinity=False),
     price=st.none() | prices,
 )
+levels = st.sampled_from(["public", "internal", "confidential", "restricted", "classified"])
+lists = st.lists(labels, max_size=2, unique=True).map(tuple)
+limits = st.builds(
+    Limits, rpm=st.none() | st.integers(0, 10**12), concurrency=st.none() | st.integers(0, 10**12)
+)
+budgets = st.lists(
+    st.builds(
+        Budget,
+        amount=amounts.filter(bool),
+        period=st.sampled_from(["day", "week", "month"]),
+        zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+        hard=st.booleans(),
+        alerts=st.lists(st.integers(1, 1000), max_size=3, unique=True).map(tuple),
+        rollover=st.none()
+        | st.builds(Rollover, fraction=st.floats(0, 1), expires=st.integers(1, 12)),
+    ),
+    max_size=3,
+    unique_by=lambda budget: (budget.period, budget.hard),
+).map(tuple)
+walls = st.builds(Walls, limits=limits, budgets=budgets)
+scopes = st.dictionaries(names, walls, max_size=2)
+operations = st.none() | st.lists(st.sampled_from(OPERATIONS), max_size=3).map(tuple)
+tokens_of = st.builds(
+    Jwt,
+    issuer=st.sampled_from(["https://sso.example", "https://a/b/"]),
+    audience=st.lists(labels, min_size=1, max_size=2).map(tuple),
+    jwks=st.sampled_from(["", "https://sso.example/keys"]),
+    algorithms=st.sampled_from([("RS256",), ("EdDSA", "ES384")]),
+    leeway=durations,
+    claims=st.builds(Claims, name=labels, team=st.none() | labels),
+    grants=st.builds(
+        Rights,
+        models=st.lists(names, max_size=2).map(tuple),
+        operations=operations,
+        agent=st.none() | labels,
+        clearance=levels,
+        roles=lists,
+        limits=limits,
+        budgets=budgets,
+    ),
+)
 callers = st.builds(
     CallerKey,
     name=names,
@@ -96,7 +138,18 @@ callers = st.builds(
     expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),
     team=st.none() | labels,
     user=st.none() | labels,
-    tags=st.lists(labels, max_size=2, unique=True).map(tuple),
+    tags=lists,
+    operations=operations,
+    agent=st.none() | labels,
+    tier=st.none() | labels,
+    clearance=levels,
+    roles=lists,
+    blocked=st.booleans(),
+    ips=st.lists(st.sampled_from(["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"])).map(tuple),
+    limits=limits,
+    budgets=budgets,
+    model_limits=st.dictionaries(names, walls, max_size=2),
+    metadata=st.dictionaries(names, st.text(max_size=9), max_size=2),
 )
 everything = st.builds(
     Settings,
@@ -113,11 +166,23 @@ everything = st.builds(
             Model,
             targets=st.lists(targets, min_size=1, max_size=2).map(tuple),
             price=st.none() | prices,
+            access=levels,
+            authorized=st.builds(Authorized, users=lists, roles=lists),
+            limits=limits,
+            budgets=budgets,
         ),
         max_size=2,
     ),
     passthrough=st.none() | st.builds(Passthrough, provider=names),
     keys=st.lists(callers, max_size=2).map(tuple),
+    jwt=st.lists(tokens_of, max_size=1).map(tuple),
+    teams=scopes,
+    sessions=scopes,
+    everyone=walls,
+    redis=st.none() | st.just(Secret("rediss://:p%40@h:6379/0")),
+    store_failure=st.builds(StoreFailure, limits=st.sampled_from(["deny", "allow", "local"])),
+    max_queue=st.integers(0, 100_000),
+    budget_status=st.sampled_from([402, 422, 429]),
     proxies=st.builds(
         Proxies,
         https=st.none() | st.just(Secret("http://u:p@h:1")),

@@ -1,0 +1,1 @@
+"""Callers by signed tokens of an identity provider (RFC 7519, OpenID Connect)."""
