@@ -34,6 +34,11 @@ FAMILIES: Mapping[str, _Family] = {
     "spool_lag_bytes": _Family("Bytes written and not shipped yet."),
     "spool_lag_seconds": _Family("Age of the oldest record that is not shipped yet."),
     "spool_dead_records_total": _Family("Records that the store refused for ever.", kind="counter"),
+    "directory_age_seconds": _Family("Since the store was last asked for changes of keys."),
+    "alerts_total": _Family(
+        "Alerts that are new, and tries to send them by how they ended.", "result", "counter"
+    ),
+    "alerts_waiting": _Family("Alerts that are not sent yet."),
     "store_up": _Family("1 while the store can be used.", "store"),
     "build_info": _Family("The version that runs.", "version"),
     "config_info": _Family("The configuration in force.", "version"),

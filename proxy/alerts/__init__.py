@@ -1,0 +1,1 @@
+"""Alerts: which budgets have passed a threshold, and telling whoever wants to know."""
