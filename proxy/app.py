@@ -17,7 +17,9 @@ from proxy.build.accounting import (
     pricer,
     pulse_folder,
 )
+from proxy.build.balances import SpentBefore, balances, named_budgets
 from proxy.build.gate import Stores, gate, stores
+from proxy.build.lookup import Lookup, lookup
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
@@ -29,6 +31,8 @@ from proxy.usage.spool import Spool
 
 log = logging.getLogger("llm-proxy.app")
 
+_PATIENCE = 1.0  # Until what was spent before is known: rather a short wait than a refusal.
+
 
 class App:
     """Serves one runtime at a time; a reload builds the next whole and swaps one reference."""
@@ -38,6 +42,8 @@ class App:
         self._built: Built | None = None
         self._spool: Spool | None = None
         self._stores: Stores | None = None
+        self._balances: SpentBefore | None = None
+        self._lookup: Lookup | None = None
         self._handler: Handler | None = None
         self._server: HttpServer | None = None
         self._tasks = Tasks()
@@ -45,16 +51,24 @@ class App:
     async def start(self, snapshot: Snapshot, listener: socket.socket) -> None:
         """Serve on a listening socket. Raises OperatorError for files that cannot be used."""
         settings = snapshot.settings
+        self._balances = balances(settings, self._worker)
         self._spool = spool = open_spool(settings, self._worker)
         if keeps_records(settings):
             await asyncio.to_thread(spool.open)
-        self._stores = quotas = stores(settings)
+        self._stores = quotas = stores(settings, self._balances)
+        self._lookup = lookup(settings, self._forget_walls)
+        if self._lookup is not None:
+            await self._lookup.read()
         self._built = await self._build(snapshot, spool, quotas, None)
+        self._expect(snapshot)
+        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
+        await quotas.known(_PATIENCE)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler)
         await self._server.start(listener, _tls(settings.tls))
+        if self._lookup is not None:
+            self._lookup.start()
         _ = self._tasks.spawn(spool.run(), name="spool")
-        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         _ = self._tasks.spawn(beat(pulse_folder(settings), self._worker, self._pulse), name="pulse")
 
     async def apply(self, snapshot: Snapshot) -> None:
@@ -66,6 +80,7 @@ class App:
         old = self._built
         new = await self._build(snapshot, self._spool, self._stores, old)
         self._built = new
+        self._expect(snapshot)
         self._handler.runtime = new.runtime
         if old is not None:
             new.replace(old)
@@ -77,8 +92,12 @@ class App:
         await self._tasks.cancel()
         if self._built is not None:
             self._built.close()
+        if self._lookup is not None:
+            await self._lookup.stop()
         if self._stores is not None:
             await self._stores.close()
+        if self._balances is not None:
+            await self._balances.close()
         if self._spool is not None:
             await asyncio.to_thread(self._spool.close)
 
@@ -89,12 +108,25 @@ class App:
             settings = snapshot.settings
             prices = pricer(settings, price_table(settings))
             accounts = ledger(settings, prices, spool, self._worker)
-            return build(snapshot, accounts, old, gate(settings, stores, Most(prices)))
+            stored = self._lookup
+            book = stored.walls if stored is not None else None
+            walls = gate(settings, stores, Most(prices), book)
+            return build(snapshot, accounts, old, walls, stored)
 
         try:  # In a thread: certificates and prices are files, read in tens of milliseconds.
             return await asyncio.to_thread(work)
         except (OSError, ValueError) as error:
             raise OperatorError(f"the configuration cannot be used: {error}") from error
+
+    def _expect(self, snapshot: Snapshot) -> None:
+        if self._balances is not None and self._stores is not None:
+            self._stores.expect(named_budgets(snapshot.settings))
+
+    def _forget_walls(self) -> None:
+        """Walls of the store have changed."""
+        gate = self._built.runtime.gate if self._built is not None else None
+        if gate is not None:
+            gate.forget()
 
     def _pulse(self, lag: float) -> Pulse:
         assert self._handler is not None and self._spool is not None  # Started.

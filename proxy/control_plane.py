@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
 from proxy.stores.postgres.identity import PostgresIdentity
 from proxy.stores.postgres.reports import PostgresReports
-from proxy.telemetry.access import access_line
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
 from proxy.usage.pulse import Pulse, pulses
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from proxy.stores.directory.keeper import DirectoryKeeper
 
 log = logging.getLogger("llm-proxy.control")
+
+_LAST_LINES = 1.0  # Seconds.
 
 
 class ControlPlane:
@@ -55,6 +58,7 @@ class ControlPlane:
         self._tasks = Tasks()
         self._pulses: list[Pulse] = []
         self._following: asyncio.Task[None] | None = None
+        self._access = AccessLog(sys.stdout.buffer)
         self._tells_access = False
 
     async def apply(self, snapshot: Snapshot) -> None:
@@ -78,6 +82,7 @@ class ControlPlane:
         if self._follower is not None:
             await self._follower.look()
             await asyncio.to_thread(self._follower.close)
+            await _in_time(self._access.flush())
         if self._telemetry is not None:
             await self._telemetry.close()
         await self._tasks.cancel()
@@ -111,6 +116,7 @@ class ControlPlane:
         state = pulse_folder(settings) / "follower.state"
         self._follower = Follower(spool, state, self._observe)
         self._following = self._tasks.spawn(self._follower.run(), name="follower")
+        _ = self._tasks.spawn(self._access.run(), name="access log")
 
     async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
         assert self._telemetry is not None
@@ -164,8 +170,7 @@ class ControlPlane:
         if self._telemetry is not None:
             self._telemetry.observe(record)
         if self._tells_access:
-            sys.stdout.buffer.write(access_line(record))
-            sys.stdout.buffer.flush()
+            self._access.tell(record)
 
     def _refresh(self) -> None:
         """What no record tells, as it is now."""
@@ -200,11 +205,17 @@ class ControlPlane:
             "ready": True,  # Traffic needs no store: without one this is degraded, not down.
             "config": self._snapshot.version,
             "store": "up" if why_not is None else why_not,
+            "keys": self._keys_state(),
             "workers": {
                 p.worker: "the spool cannot be written" if p.spool_failing else "up"
                 for p in workers
             },
         }
+
+    def _keys_state(self) -> str:
+        if self._directory is None:
+            return "none"
+        return self._directory.state().reason or "up"
 
     def _store_address(self) -> str | None:
         return self._books.address if self._books is not None else None
@@ -216,3 +227,12 @@ class ControlPlane:
     def _settings(self) -> Settings:
         assert self._snapshot is not None
         return self._snapshot.settings
+
+
+async def _in_time(last: Coroutine[None, None, None]) -> None:
+    """Give the reader of the access log a moment for its last lines."""
+    try:
+        async with asyncio.timeout(_LAST_LINES):
+            await last
+    except TimeoutError:
+        log.warning("nobody reads the access log; its last lines are dropped")

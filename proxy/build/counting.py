@@ -4,6 +4,7 @@ knows (loaded encodings, vendors that name no usage) is not part of the configur
 from pathlib import Path
 
 from proxy.build.accounting import keeps_records
+from proxy.build.walls import has_walls
 from proxy.config.overlay import process_environment
 from proxy.config.settings import Settings
 from proxy.core.counting import NoCounter, TokenCounter
@@ -15,7 +16,7 @@ CACHE_VARIABLE = "TIKTOKEN_CACHE_DIR"
 
 def token_counter(settings: Settings) -> TokenCounter:
     """A counter for a worker that has none. Nothing is read or started before it is needed."""
-    if not keeps_records(settings):
+    if not (keeps_records(settings) or has_walls(settings)):
         return NoCounter()
     folder = process_environment().get(CACHE_VARIABLE)
     return ThreadCounter(Encodings(Path(folder) if folder else None))

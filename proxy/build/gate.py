@@ -5,12 +5,13 @@ runtime.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from proxy.build.walls import has_walls, rulebook
 from proxy.config.settings import Settings
-from proxy.core.gate import Gate, PriceList
-from proxy.core.quota import Balances, QuotaStore
+from proxy.core.gate import Gate, PriceList, Rulebook
+from proxy.core.quota import Balances, QuotaStore, Rule
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
 from proxy.limits.waiting import WaitingRoom
@@ -20,10 +21,22 @@ from proxy.stores.redis.quotas import RedisQuotas
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """`shared`: what counts. `local`: the worker's own share, for when that is away."""
+    """`shared`: what counts. `local`: the worker's own share, for when that is away. `room`: where
+    requests wait for slots."""
 
     shared: QuotaStore
     local: QuotaStore
+    room: WaitingRoom = field(default_factory=WaitingRoom)
+
+    def expect(self, rules: Iterable[Rule]) -> None:
+        """Have what was spent of these budgets fetched before anybody asks."""
+        for rule in rules:
+            _ = self.shared.bind((rule,))
+
+    async def known(self, patience: float) -> None:
+        """Return when all that is expected is known or cannot be, or after so many seconds."""
+        if isinstance(self.shared, MemoryQuotas):
+            await self.shared.opened(patience)
 
     async def run(self) -> None:
         """Do what the stores do beside the requests, for ever. Cancel it, then `close`."""
@@ -46,16 +59,21 @@ def stores(settings: Settings, balances: Balances | None = None) -> Stores:
     return Stores(MemoryQuotas(balances) if balances is not None else local, local)
 
 
-def gate(settings: Settings, stores: Stores, prices: PriceList) -> Gate | None:
-    """The gate of a runtime; None where nothing can be limited."""
+def gate(
+    settings: Settings, stores: Stores, prices: PriceList, stored: Rulebook | None = None
+) -> Gate | None:
+    """The gate of a runtime; None where nothing can be limited. `stored`: walls of the store."""
     if not has_walls(settings) and settings.store == "none":
         return None
-    book = rulebook(settings)
+    book = rulebook(settings, stored)
     policy = settings.store_failure
+    # What is written needs Redis where there are several workers; walls of the store may come all
+    # the same, and then each worker has its share, so that no wall is passed.
+    share = 1 if settings.redis is not None else settings.worker_count
     return LimitsGate(
-        Bundles(stores.shared, book),
+        Bundles(stores.shared, book, share),
         Bundles(stores.local, book, share=settings.worker_count),
         prices,
-        WaitingRoom(settings.max_queue),
-        GateOptions(policy.limits, policy.budgets, settings.budget_status),
+        stores.room,
+        GateOptions(policy.limits, policy.budgets, settings.budget_status, settings.max_queue),
     )

@@ -29,6 +29,10 @@ BUILT: dict[str, Middleware] = {
 }
 
 
+BUILT_PER_ATTEMPT = {"vendor limits", "hold", "send"}
+"""Both of the first are one question to the store that counts: `Gate.hold`."""
+
+
 def middlewares(*, keep_content: bool = False) -> tuple[Middleware, ...]:
     """The steps that are built, in the order of core/order.py. `content` is one of them only where
     it is to keep something: it then costs nothing elsewhere."""

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
-from proxy.build.order import BUILT
+from proxy.build.order import BUILT, BUILT_PER_ATTEMPT
 from proxy.config.settings import Model, Settings
 from proxy.core.order import ONCE_PER_ATTEMPT, ONCE_PER_REQUEST
 from proxy.wire.operations import WITH_MODEL
-
-_BUILT_PER_ATTEMPT = {"send"}
 
 
 def describe(settings: Settings) -> list[str]:
@@ -25,7 +23,7 @@ def describe(settings: Settings) -> list[str]:
         "once per request",
         "  " + _steps(ONCE_PER_REQUEST, set(BUILT)),
         "once per attempt",
-        "  " + _steps(ONCE_PER_ATTEMPT, _BUILT_PER_ATTEMPT),
+        "  " + _steps(ONCE_PER_ATTEMPT, BUILT_PER_ATTEMPT),
         "  (in brackets: not built in this version)",
         "",
         "bodies",

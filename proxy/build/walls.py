@@ -6,8 +6,9 @@ from proxy.base.periods import load
 from proxy.config.limits import Budget, Limits
 from proxy.config.limits import Walls as WallsSettings
 from proxy.config.settings import Settings
+from proxy.core.gate import Rulebook
 from proxy.core.quota import Calendar, Measure, Rule, Scope, ScopeKind, Sliding, Walls
-from proxy.limits.rulebook import Walled
+from proxy.limits.rulebook import Walled, for_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ def walls(scope: Scope, limits: Limits, budgets: tuple[Budget, ...]) -> Walls:
     )
 
 
-def rulebook(settings: Settings) -> Walled:
-    """All scopes that have limits or budgets by name."""
+def rulebook(settings: Settings, stored: Rulebook | None = None) -> Rulebook:
+    """All scopes that have limits or budgets by name: in the configuration, and in the store."""
     named: dict[Scope, Walls] = {}
     each: dict[ScopeKind, Walls] = {}
     kinds: tuple[tuple[ScopeKind, Mapping[str, WallsSettings]], ...] = (
@@ -58,8 +59,44 @@ def rulebook(settings: Settings) -> Walled:
             else:
                 named[Scope(kind, name)] = around
     everyone = Scope("global", "")
-    named[everyone] = walls(everyone, settings.everyone.limits, settings.everyone.budgets)
-    return Walled(named, each)
+    if of_all := walls(everyone, settings.everyone.limits, settings.everyone.budgets):
+        named[everyone] = of_all
+    if stored is None:
+        return Walled(named, each)
+    return _AlsoStored(Walled(named, each, _Stored(stored, frozenset(each))), stored)
+
+
+class _Stored:
+    """The rulebook of the store, its `*` included where the configuration has none."""
+
+    __slots__ = ("_configured", "_stored")
+
+    def __init__(self, stored: Rulebook, configured: frozenset[ScopeKind]) -> None:
+        self._stored = stored
+        self._configured = configured  # Kinds whose `*` is written in the configuration.
+
+    def walls(self, scope: Scope) -> Walls | None:
+        """What stands around it, or None."""
+        found = self._stored.walls(scope)
+        if found is not None or scope.kind in self._configured:
+            return found
+        pattern = self._stored.walls(Scope(scope.kind, "*"))
+        return for_scope(pattern, scope) if pattern is not None else None
+
+
+class _AlsoStored:
+    """Asks the store first, which refuses what is blocked there, whoever has written its walls."""
+
+    __slots__ = ("_all", "_stored")
+
+    def __init__(self, all_walls: Rulebook, stored: Rulebook) -> None:
+        self._all = all_walls
+        self._stored = stored
+
+    def walls(self, scope: Scope) -> Walls | None:
+        """What stands around it, or None. Raises AccessDenied, StoreUnavailable."""
+        _ = self._stored.walls(scope)
+        return self._all.walls(scope)
 
 
 def has_walls(settings: Settings) -> bool:

@@ -14,7 +14,7 @@ until it is settled to the truth: synchronously, exactly once, whatever happened
 Implemented by `stores/memory` (one worker) and `stores/redis`; one contract suite runs on both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -30,6 +30,10 @@ ScopeKind = Literal[
 
 CONCURRENCY_RETRY = 1.0
 """Seconds after which to ask again for a slot: nobody knows when one will be free."""
+
+
+SHARE = 4
+"""Of what a hard budget has left, one demand that can do with less gets this part at most."""
 
 
 class Scope(NamedTuple):
@@ -82,8 +86,9 @@ class Rule:
 
 class Demand(NamedTuple):
     """What a request, or an attempt, may need at most. Of money anything from `least` to `money`
-    will do: the store gives as much as every budget allows. Of what is not asked (0) nobody is
-    refused, however much was used."""
+    will do: the store gives as much as every hard budget allows, and where less would do no more
+    than a quarter (`SHARE`) of what is left, or `least`, so that one demand does not shut out the
+    others. Of what is not asked (0) nobody is refused, however much was used."""
 
     id: str  # Unique for ever: of the request, or of the request and the attempt.
     tokens: int = 0
@@ -97,6 +102,35 @@ class Level(NamedTuple):
     rule: Rule
     remaining: int  # Of the limit (rollover included); never below 0.
     reset: float  # Seconds until all taken counts no more; 0 when nothing is, inf when ever.
+
+
+class Standing(NamedTuple):
+    """What callers are told of a grant: of requests and of tokens the rule with the smallest part
+    left, of hard budgets the least that is left, in nano-USD."""
+
+    requests: Level | None
+    tokens: Level | None
+    money: int | None
+
+
+def standing_of(levels: Iterable[Level]) -> Standing:
+    """The same from all levels."""
+    tightest: dict[str, Level] = {}
+    money = None
+    for level in levels:
+        measure = level.rule.measure
+        if measure == "money":
+            if level.rule.hard:
+                money = level.remaining if money is None else min(money, level.remaining)
+            continue
+        known = tightest.get(measure)
+        if known is None or _part_left(level) < _part_left(known):
+            tightest[measure] = level
+    return Standing(tightest.get("requests"), tightest.get("tokens"), money)
+
+
+def _part_left(level: Level) -> float:
+    return level.remaining / level.rule.limit if level.rule.limit else 0.0
 
 
 class Denial(NamedTuple):
@@ -127,6 +161,9 @@ class Grant(Protocol):
 
     def levels(self) -> tuple[Level, ...]:
         """The rules in their order, as they stood when this was granted."""
+
+    def standing(self) -> Standing:
+        """The tightest of them: quicker than all."""
 
     async def grow(self, money: int) -> int:
         """Hold up to so much more. Returns what was added: 0 when nothing is left, or the store
@@ -168,11 +205,39 @@ class QuotaStore(Protocol):
         """Send what waits, as long as that is quick, and let go."""
 
 
-class Balances(Protocol):
-    """What was spent before this process began."""
+class Wanted(NamedTuple):
+    """A money rule whose opening balance is asked for. What this process records from `since` on
+    (seconds since the epoch) is counted already; None: nothing of what it recorded is."""
 
-    async def spent(self, rules: tuple[Rule, ...]) -> Mapping[str, int]:
-        """Nano-USD in the present window of each money rule, by `Rule.key`. Raises QuotaUnknown."""
+    rule: Rule
+    since: float | None
+
+
+class Spent(NamedTuple):
+    """Nano-USD in the present window of a rule and, where its rest rolls over, in the windows
+    before it, the last first, back to the first in which anything was spent."""
+
+    present: int
+    earlier: tuple[int, ...] = ()
+
+
+class OpenHolds(Protocol):
+    """What a store that workers share knows of holds that nobody has settled."""
+
+    async def unsettled(self, seconds: float) -> tuple[str, ...]:
+        """Ids of holds of money that are older than that, as far as the store knows their age, and
+        neither settled nor corrected: of dead workers, and of long requests. Raises QuotaUnknown.
+        """
+
+    def correct(self, id: str, money: int) -> None:
+        """See QuotaStore."""
+
+
+class Balances(Protocol):
+    """What was spent before somebody began to count."""
+
+    async def spent(self, wanted: tuple[Wanted, ...]) -> Sequence[Spent]:
+        """In the same order. Raises QuotaUnknown."""
 
 
 @dataclass(frozen=True, slots=True)

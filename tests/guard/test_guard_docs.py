@@ -6,14 +6,14 @@ import subprocess
 
 import pytest
 
-from proxy.build.order import BUILT
+from proxy.build.order import BUILT, BUILT_PER_ATTEMPT
 from proxy.build.plan import describe
 from proxy.config.load import load
 from proxy.core.order import ONCE_PER_ATTEMPT, ONCE_PER_REQUEST
 from tests.guard.source_tree import ROOT, sources
 
 LISTS = {"Once per request": ONCE_PER_REQUEST, "Once per attempt": ONCE_PER_ATTEMPT}
-BUILT_STEPS = {*BUILT, "send"}
+BUILT_STEPS = {*BUILT, *BUILT_PER_ATTEMPT}
 
 
 def _read(path: str) -> str:

@@ -10,6 +10,7 @@ What is counted meanwhile is right once the true opening replaces it.
 """
 
 import math
+from collections.abc import Sequence
 
 from proxy.base.periods import Period, Span, before, span
 
@@ -64,8 +65,8 @@ class Account:
     """The money of one scope under one calendar."""
 
     __slots__ = (
-        "_clock", "_keep", "_past", "key", "live", "made", "opening", "opening_start",
-        "purse", "since",
+        "_clock", "_keep", "_known_from", "_past", "key", "live", "made", "opening",
+        "opening_start", "purse", "since",
     )  # fmt: skip
 
     def __init__(self, key: object, clock: CalendarClock, opening: int, at: float) -> None:
@@ -80,6 +81,7 @@ class Account:
         self._clock = clock
         self._keep = 0  # Windows whose rest rolls over.
         self._past: dict[int, Purse] = {}
+        self._known_from: int | None = None  # The first window before its own that it knows of.
 
     def turn(self, at: float) -> Purse:
         """The purse of a moment after the end of the present one."""
@@ -95,13 +97,28 @@ class Account:
         self.purse = Purse(start, self._clock.end, used)
         return self.purse
 
-    def open(self, spent: int) -> None:
-        """The opening balance is known now."""
+    def open(self, spent: int, earlier: Sequence[int] = ()) -> None:
+        """The opening balance is known now; and what was spent in windows before it, the last
+        first."""
         if self.opening == UNKNOWN:
             for purse in (self.purse, *self._past.values()):
                 if purse.start == self.opening_start and purse.used >= UNKNOWN:
                     purse.used += spent - UNKNOWN
             self.opening = spent
+            if self._keep:
+                self._remember((spent, *earlier))
+
+    def _remember(self, spent: Sequence[int]) -> None:
+        """What was spent in its first window and those before it, which was something in the
+        oldest of them."""
+        windows = (self.opening_start, *self._clock.earlier(len(spent) - 1))
+        end = self._clock.end
+        for start, used in zip(windows, spent, strict=False):
+            if start != self.purse.start:
+                self._past.setdefault(start, Purse(start, end, used))
+            if used:
+                self._known_from = start
+            end = start
 
     def opens_at(self, at: float) -> bool:
         """Whether its opening balance still matters: all of a later window is counted here."""
@@ -119,8 +136,11 @@ class Account:
         some of that came from windows older than these, this is less than the truth, never more.
         """
         rests: list[int] = []
+        since = self.since if self._known_from is None else self._known_from
+        if since is None:
+            return 0
         for start in reversed(self._earlier(expires)):
-            if self.since is None or start < self.since:
+            if start < since:
                 continue
             purse = self._past.get(start)
             rest = limit - (purse.used if purse is not None else 0)

@@ -37,6 +37,9 @@ class Bound:
     slots: tuple[tuple[Slots, float], ...]
     budgets: Budgets | None
     states: tuple[State, ...]
+    requests: tuple[Entry, ...]
+    tokens: tuple[Entry, ...]
+    money: tuple[Entry, ...]  # Of hard budgets.
 
     @property
     def live(self) -> bool:
@@ -60,15 +63,23 @@ def bound(pairs: list[tuple[Rule, Counted]], wall: Callable[[], float]) -> Bound
     place += len(slots)
     for after, budget in enumerate(budgets):
         found[budget] = (place + after, after)
+    entries = tuple(Entry(rule, counted, *found[counted]) for rule, counted in pairs)
     return Bound(
-        entries=tuple(Entry(rule, counted, *found[counted]) for rule, counted in pairs),
+        entries=entries,
         rates=rates,
         slots=slots,
         budgets=Budgets(budgets, wall) if budgets else None,
         states=tuple(
             counted.account if isinstance(counted, Budget) else counted for _, counted in pairs
         ),
+        requests=_of(entries, "requests"),
+        tokens=_of(entries, "tokens"),
+        money=tuple(entry for entry in _of(entries, "money") if entry.rule.hard),
     )
+
+
+def _of(entries: tuple[Entry, ...], measure: str) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if entry.rule.measure == measure)
 
 
 def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:

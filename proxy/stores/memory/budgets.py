@@ -6,7 +6,7 @@ each decision. What is not hard is held in all the same, and asked about nothing
 
 from collections.abc import Callable
 
-from proxy.core.quota import Calendar, Rule
+from proxy.core.quota import SHARE, Calendar, Rule
 from proxy.stores.memory.accounts import UNKNOWN, Account, Purse
 
 
@@ -65,7 +65,7 @@ class Budgets:
         self._rolling = tuple(each for each in every if each.hard and each.rolls)
 
     def afford(self, asked: int, least: int, at: float) -> int:
-        """As much of it as every hard budget has left; -1 where that is less than the least."""
+        """As much of it as every hard budget can give; -1 where that is less than the least."""
         room = asked
         for account, limit in self._fixed:
             purse = account.purse
@@ -76,7 +76,9 @@ class Budgets:
         for budget in self._rolling:
             purse = budget.purse(at)
             room = min(room, budget.allowance() - purse.used)
-        return room if room >= least and room >= 0 else self._overdrawn(asked, least, room)
+        if room < least or room < 0:
+            return self._overdrawn(asked, least, room)
+        return room if least >= asked else self._shared(asked, least, at)
 
     def hold(self, amount: int, at: float, seen: list[int]) -> list[Purse]:
         """Hold it in all, and note what each has taken then. Returns what it is held in."""
@@ -102,6 +104,15 @@ class Budgets:
         for purse in purses:
             purse.used += room
         return room
+
+    def _shared(self, asked: int, least: int, at: float) -> int:
+        """What one demand is given that can do with less."""
+        room = asked
+        for account, limit in self._fixed:
+            room = min(room, (limit - account.purse.used) // SHARE)
+        for budget in self._rolling:
+            room = min(room, (budget.allowance() - budget.purse(at).used) // SHARE)
+        return max(room, least)
 
     def _overdrawn(self, asked: int, least: int, room: int) -> int:
         """What costs nothing may go on when a budget is spent, if that is known."""

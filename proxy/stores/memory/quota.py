@@ -1,22 +1,24 @@
 """A quota bound to counts in memory: all is taken, or nothing, and what was taken ends once.
 
-`take` awaits nothing, so nobody sees it half done. All it touches hangs on `Bound` as direct
+`_take` awaits nothing, so nobody sees it half done. All it touches hangs on `Bound` as direct
 references. A grant notes totals as they stood, and makes `Level`s of them when asked.
 
 A grant works on the counts it took from, even if the store forgot them since: it forgets only
 what can no longer matter, to an open grant neither (`idle` of each count).
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.core.quota import CONCURRENCY_RETRY, Demand, Level, Rule
+from proxy.core.quota import CONCURRENCY_RETRY, Demand, Level, QuotaUnknown, Rule, Standing
 from proxy.stores.memory.budgets import Budget
 from proxy.stores.memory.levels import refusal
+from proxy.stores.memory.openings import PATIENCE
 from proxy.stores.memory.windows import Window
 
 if TYPE_CHECKING:
     from proxy.stores.memory.accounts import Purse
-    from proxy.stores.memory.bound import Bound
+    from proxy.stores.memory.bound import Bound, Entry
     from proxy.stores.memory.store import MemoryQuotas
 
 
@@ -33,6 +35,22 @@ class MemoryQuota:
 
     async def take(self, demand: Demand) -> "MemoryGrant":
         """All or nothing. Raises QuotaExceeded, QuotaUnknown."""
+        try:
+            return self._take(demand)
+        except QuotaUnknown:
+            return await self._take_soon(demand)
+
+    async def _take_soon(self, demand: Demand) -> "MemoryGrant":
+        """What was spent before is being asked for: that takes a moment."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while await self._store.soon_known(until):
+            try:
+                return self._take(demand)
+            except QuotaUnknown:
+                continue
+        return self._take(demand)
+
+    def _take(self, demand: Demand) -> "MemoryGrant":
         store = self._store
         if self._epoch != store.epoch:
             self._renew()
@@ -120,26 +138,54 @@ class MemoryGrant:
 
     def levels(self) -> tuple[Level, ...]:
         """The rules in their order, as they stood when this was granted."""
-        seen = self._seen
-        found = []
-        for rule, counted, place, group in self._bound.entries:
-            used = seen[place]
-            limit = rule.limit
-            if not used:
-                reset = 0.0
-            elif isinstance(counted, Window):
-                if self._resets is not None and counted in self._resets:
-                    reset = self._resets[counted]
-                else:
-                    reset = counted.ticker.until_out(seen[group], self._now)
-            elif isinstance(counted, Budget):
-                reset = self._purses[group].end - self._at
+        return tuple([self._level(entry) for entry in self._bound.entries])
+
+    def standing(self) -> Standing:
+        """The tightest of them."""
+        bound = self._bound
+        money = None
+        for entry in bound.money:
+            left = self._limit(entry) - self._seen[entry.place]
+            if money is None or left < money:
+                money = left
+        return Standing(
+            self._tightest(bound.requests),
+            self._tightest(bound.tokens),
+            money if money is None or money > 0 else 0,
+        )
+
+    def _tightest(self, entries: "tuple[Entry, ...]") -> Level | None:
+        if len(entries) == 1:
+            return self._level(entries[0])
+        seen, most, found = self._seen, -1.0, None
+        for entry in entries:
+            limit = entry[0].limit
+            part = seen[entry[2]] / limit if limit else 2.0
+            if part > most:
+                most, found = part, entry
+        return self._level(found) if found is not None else None
+
+    def _limit(self, entry: "Entry") -> int:
+        return entry.rule.limit if self._limits is None else self._limits[entry.group]
+
+    def _level(self, entry: "Entry") -> Level:
+        rule, counted, place, group = entry
+        used = self._seen[place]
+        limit = rule.limit
+        if not used:
+            reset = 0.0
+        elif isinstance(counted, Window):
+            if self._resets is not None and counted in self._resets:
+                reset = self._resets[counted]
             else:
-                reset = CONCURRENCY_RETRY
-            if self._limits is not None and isinstance(counted, Budget):
-                limit = self._limits[group]
-            found.append(Level(rule, limit - used if limit > used else 0, reset))
-        return tuple(found)
+                reset = counted.ticker.until_out(self._seen[group], self._now)
+        elif isinstance(counted, Budget):
+            reset = self._purses[group].end - self._at
+        else:
+            reset = CONCURRENCY_RETRY
+        if self._limits is not None and isinstance(counted, Budget):
+            limit = self._limits[group]
+        return Level(rule, limit - used if limit > used else 0, reset)
 
     async def grow(self, money: int) -> int:
         """Hold up to so much more, in the windows of the hold."""

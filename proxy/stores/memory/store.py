@@ -69,9 +69,19 @@ class MemoryQuotas:
     def correct(self, id: str, money: int) -> None:
         """Nothing to correct: all holds are this worker's own, and end with it."""
 
+    async def soon_known(self, until: float) -> bool:
+        """Whether more may be known of what was spent, before that time of the loop."""
+        return self._openings is not None and await self._openings.answered(until)
+
     def failing(self) -> str | None:
         """Why opening balances are not known, or None."""
         return self._openings.failure if self._openings is not None else None
+
+    async def opened(self, patience: float) -> None:
+        """Return when all opening balances are known or one cannot be, or after so many seconds;
+        `run` has to run."""
+        if self._openings is not None:
+            await self._openings.known(patience)
 
     async def run(self) -> None:
         """Fetch opening balances and forget what is idle. Cancel it."""

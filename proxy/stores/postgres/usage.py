@@ -1,9 +1,9 @@
 """Usage records into PostgreSQL, exactly once.
 
 One transaction moves the position of the segment, only if it stands where the batch begins, copies
-the rows and adds up the hours. Whoever loses a race or repeats a batch moves nothing and is told
-where the segment stands. Beside that, time and id are the primary key: a record that comes from a
-restored copy of a spool is left out, rows and sums alike.
+the rows, and adds up the hours and what was spent. Whoever loses a race or repeats a batch moves
+nothing and is told where the segment stands. Beside that, time and id are the primary key: a record
+that comes from a restored copy of a spool is left out, rows and sums alike.
 
 COPY needs a prepared statement that survives from one message to the next. Behind a transaction
 pooler that has none, we notice and go on with INSERT ... unnest (`copy=False` from the start).
@@ -13,12 +13,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 import asyncpg
 
+from proxy.base.clock import wall
 from proxy.core.accounting import RecordsRefused, StoreAway
-from proxy.stores.postgres import usage_hourly, usage_rows
+from proxy.stores.postgres import spent, usage_hourly, usage_rows
 from proxy.stores.postgres.migrate import MigrationRefused, migrate
 from proxy.stores.postgres.partitions import drop_partitions, make_partitions
 from proxy.stores.postgres.transaction import transaction
@@ -68,6 +69,10 @@ _ADD_HOURS = (
     + " ON CONFLICT (hour, slot) DO UPDATE SET "
     + ", ".join(f"{name} = h.{name} + excluded.{name}" for name in usage_hourly.SUMS)
 )
+_ADD_SPENT = (
+    _insert("spent AS s", spent.COLUMNS)
+    + " ON CONFLICT (kind, name, slot) DO UPDATE SET cost = s.cost + excluded.cost"
+)
 _BEGIN_SEGMENT = (
     'INSERT INTO spool_offsets AS s (segment, "offset") VALUES ($1, $2) ON CONFLICT (segment)'
     ' DO UPDATE SET "offset" = excluded."offset", shipped_at = now() WHERE s."offset" = 0'
@@ -91,7 +96,7 @@ _FORGET = (
 class Batch:
     """What one call of `ship` wants to happen."""
 
-    __slots__ = ("end", "hours", "records", "rows", "segment", "start")
+    __slots__ = ("end", "hours", "records", "rows", "segment", "spent", "start")
 
     def __init__(
         self,
@@ -107,6 +112,7 @@ class Batch:
         self.records = records
         self.rows = rows
         self.hours = usage_hourly.columns_of(records)
+        self.spent = spent.columns_of(records)
 
     def clean(self) -> None:
         """Replace what PostgreSQL cannot hold."""
@@ -118,6 +124,7 @@ class Batch:
         self.records = [self.records[place] for place in places]
         self.rows = [self.rows[place] for place in places]
         self.hours = usage_hourly.columns_of(self.records)
+        self.spent = spent.columns_of(self.records)
 
 
 class PostgresUsage:
@@ -172,6 +179,7 @@ class PostgresUsage:
         """Drop the rows of the days before that one; return the days. Raises StoreAway."""
         async with self._session() as connection:
             self._days.clear()
+            await spent.fold(connection, datetime.fromtimestamp(wall(), UTC))
             return await drop_partitions(connection, before)
 
     async def close(self) -> None:
@@ -198,6 +206,7 @@ class PostgresUsage:
             if batch.rows:
                 await self._insert_rows(connection, batch.rows)
                 await connection.execute(_ADD_HOURS, *batch.hours)
+                await connection.execute(_ADD_SPENT, *batch.spent)
         return batch.end
 
     async def _insert_rows(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> None:

@@ -11,7 +11,14 @@ from typing import Any
 
 import hiredis
 
-from proxy.core.quota import Demand, Level, QuotaExceeded, QuotaUnknown
+from proxy.core.quota import (
+    Demand,
+    Level,
+    QuotaExceeded,
+    QuotaUnknown,
+    Standing,
+    standing_of,
+)
 from proxy.stores.redis.commands import bulk
 from proxy.stores.redis.levels import denial, levels
 from proxy.stores.redis.node import Seat
@@ -161,6 +168,9 @@ class RedisGrant:
     def levels(self) -> tuple[Level, ...]:
         packed, now, told = self.told
         return levels(self._group.packing.rules, packed.spans, now, told, self._start)
+
+    def standing(self) -> Standing:
+        return standing_of(self.levels())
 
     async def grow(self, money: int) -> int:
         if self._ended or money <= 0:

@@ -62,7 +62,7 @@ class Packing:
         packed: list[object] = []
         spans: list[Span | None] = []
         for rule in self.rules:
-            name = f"{self._prefix}:{{{tag(rule.scope)}}}:{rule.name}"
+            name = f"{self._prefix}:{{{tag(rule.scope)}}}:{_name(rule)}"
             match rule.window:
                 case Calendar() as window:
                     of = span(window.period, window.zone, now / 1000)
@@ -96,6 +96,13 @@ def tag(scope: Scope) -> str:
     if kind == "key_model":
         kind, name = "key", name.partition("/")[0]
     return f"{kind}:{quote(name, safe='')}"
+
+
+def _name(rule: Rule) -> str:
+    """What tells a rule from the others with its tag: those of a key and those of its models."""
+    if rule.scope.kind != "key_model":
+        return rule.name
+    return f"model:{quote(rule.scope.name, safe='')}:{rule.name}"
 
 
 def _refuse(rule: Rule) -> None:

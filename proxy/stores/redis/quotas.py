@@ -8,13 +8,14 @@ or corrected, so that of a dead worker is charged in full from the moment it was
 import asyncio
 from collections.abc import Callable
 
-from proxy.core.quota import Demand, Grant, Level, Quota, Rule
+from proxy.core.quota import Demand, Grant, Level, Quota, Rule, Standing, standing_of
 from proxy.stores.redis.address import Address, parse
 from proxy.stores.redis.cluster import Cluster
 from proxy.stores.redis.commands import bulk
 from proxy.stores.redis.dial import Ready, dial
 from proxy.stores.redis.grants import Group, Question
 from proxy.stores.redis.node import Node, Seat
+from proxy.stores.redis.open_holds import of_cluster, of_one_server
 from proxy.stores.redis.packing import Packing, tag
 from proxy.stores.redis.sentinel import dial_primary
 from proxy.stores.redis.spread import Correction, Indices, Share, SpreadQuota
@@ -77,6 +78,12 @@ class RedisQuotas:
         seat_of = self._cluster.seat
         index = Indices(seat_of, self._prefix).of(id)
         index.seat.node.state(Correction(index, id, money, seat_of=seat_of, prefix=self._prefix))
+
+    async def unsettled(self, seconds: float) -> tuple[str, ...]:
+        """See OpenHolds. Of a cluster it is not known how old they are."""
+        if self._cluster is not None:
+            return tuple(await of_cluster(self._nodes(), self._prefix))
+        return tuple(await of_one_server(self._seat.node, self._record_prefix(), seconds))
 
     def failing(self) -> str | None:
         return self._seat.node.failing() if self._cluster is None else self._cluster.failing()
@@ -171,6 +178,9 @@ class FreeGrant:
 
     def levels(self) -> tuple[Level, ...]:
         return ()
+
+    def standing(self) -> Standing:
+        return standing_of(())
 
     async def grow(self, money: int) -> int:
         if self._ended:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from urllib.parse import quote
 
-from proxy.core.quota import Demand, Grant, Level, QuotaExceeded, Rule
+from proxy.core.quota import Demand, Grant, Level, QuotaExceeded, Rule, Standing, standing_of
 from proxy.stores.redis.commands import bulk, command
 from proxy.stores.redis.grants import Group, Question, RedisGrant
 from proxy.stores.redis.node import Seat, Statement
@@ -125,6 +125,9 @@ class SpreadGrant:
         for share, part in zip(self._shares, self._parts, strict=True):
             placed.update(zip(share.places, part.levels(), strict=True))
         return tuple(placed[place] for place in range(len(placed)))
+
+    def standing(self) -> Standing:
+        return standing_of(self.levels())
 
     async def grow(self, money: int) -> int:
         if self._ended or money <= 0:

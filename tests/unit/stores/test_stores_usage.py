@@ -312,7 +312,8 @@ async def test_a_commit_lasts_whatever_the_database_says(postgres: str) -> None:
 async def test_a_database_that_lost_its_schema(postgres: str) -> None:
     store = PostgresUsage(postgres)
     await store.ship("s/1", 0, 10, [record(1)])
-    await query(postgres, "DROP TABLE usage, usage_hourly, spool_offsets, schema_migrations")
+    await query(postgres, "DROP SCHEMA public CASCADE")
+    await query(postgres, "CREATE SCHEMA public")
     with pytest.raises(StoreAway, match='relation "spool_offsets" does not exist'):
         await store.ship("s/1", 10, 20, [record(2)])
     assert await store.ship("s/1", 10, 20, [record(2)]) == 0

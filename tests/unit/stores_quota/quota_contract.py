@@ -10,9 +10,15 @@ from tests.unit.stores_quota.quota_contract_grants import GrantsContract
 from tests.unit.stores_quota.quota_contract_limits import LimitsContract
 from tests.unit.stores_quota.quota_contract_money import MoneyContract, RolloverContract
 from tests.unit.stores_quota.quota_contract_random import RandomContract
+from tests.unit.stores_quota.quota_contract_scopes import ScopesContract
 
 
 class QuotaContract(
-    LimitsContract, MoneyContract, RolloverContract, GrantsContract, RandomContract
+    LimitsContract,
+    MoneyContract,
+    RolloverContract,
+    GrantsContract,
+    ScopesContract,
+    RandomContract,
 ):
     """Everything."""

@@ -45,6 +45,26 @@ class MoneyContract:
         assert await left(driven, money(100)) == 30
         assert await left(driven, money(100, Calendar("week"))) == 30
 
+    async def test_one_demand_shuts_out_no_other(self, make_store: MakeStore) -> None:
+        """Who can do with less gets a quarter of what is left, or what it cannot do without."""
+        driven = await make_store()
+        quota = driven.store.bind(
+            (money(1000), money(400, scope=TEAM), money(4, Calendar("week"), hard=False))
+        )
+        given = [await quota.take(demand(money=1000, least=30)) for _ in range(5)]
+        assert [grant.money for grant in given] == [100, 75, 56, 42, 31]
+        assert (await quota.take(demand(money=20, least=5))).money == 20
+        assert (await quota.take(demand(money=1000, least=60))).money == 60
+        assert await left(driven, money(400, scope=TEAM)) == 16
+        assert await left(driven, money(1000)) == 616
+
+    async def test_a_part_of_what_was_carried_too(self, make_store: MakeStore) -> None:
+        driven = await make_store()
+        quota = driven.store.bind((money(100, Calendar("day", rollover=1.0)),))
+        await quota.take(demand())
+        driven.forward(24 * HOUR)
+        assert (await quota.take(demand(money=1000, least=1))).money == 50
+
     async def test_less_than_the_least_is_refused(self, make_store: MakeStore) -> None:
         driven = await make_store()
         quota = driven.store.bind((money(100),))

@@ -198,7 +198,11 @@ class MoneyModel(Log):
         return min(asked, *(self.left(one, at) for one in BUDGETS if one.hard))
 
     def granted(self, asked: Demand, grant: Grant) -> None:
-        assert grant.money == self.most(asked.money, self.now) >= asked.least
+        given = self.most(asked.money, self.now)
+        if asked.least < asked.money:
+            quarter = min(self.left(one, self.now) // 4 for one in BUDGETS if one.hard)
+            given = min(given, max(quarter, asked.least))
+        assert grant.money == given >= asked.least
         self.taken.append(Taken(self.now, 0, grant.money, grant))
         for level in grant.levels():
             assert level.remaining == self.left(level.rule, self.now)
@@ -302,7 +306,8 @@ class RandomContract:
         for asked, idle in days:
             spent += [0] * idle
             driven.forward(idle * 86_400)
-            spent.append((await quota.take(demand(money=asked, least=0))).money)
+            part = min(asked, await left(driven, wall))
+            spent.append((await quota.take(demand(money=part))).money)
             driven.forward(86_400)
         first = days[0][1] if days else 0  # Before it was first asked for there was no rule.
         for begin in range(first, len(spent)):

@@ -1,12 +1,12 @@
 """What was spent before this process began: unknown until it was fetched, and never given twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.core.quota import Calendar, Quota, QuotaUnknown, Rule, Scope
+from proxy.core.quota import Calendar, Quota, QuotaUnknown, Scope, Spent, Wanted
 from proxy.stores.memory.store import MemoryQuotas
 from tests.unit.stores_quota.quota_driven import (
     DAILY,
@@ -25,18 +25,18 @@ class Ledger:
 
     def __init__(self, spent: Mapping[str, int]) -> None:
         self.spent_before = spent
-        self.asked: list[tuple[Rule, ...]] = []
+        self.asked: list[tuple[Wanted, ...]] = []
         self.fail = False
         self.called = asyncio.Event()
         self.may_answer = asyncio.Event()
 
-    async def spent(self, rules: tuple[Rule, ...]) -> Mapping[str, int]:
-        self.asked.append(rules)
+    async def spent(self, wanted: tuple[Wanted, ...]) -> Sequence[Spent]:
+        self.asked.append(wanted)
         self.called.set()
         await self.may_answer.wait()
         if self.fail:
             raise QuotaUnknown("the database is away")
-        return self.spent_before
+        return [Spent(self.spent_before.get(each.rule.key, 0)) for each in wanted]
 
 
 class Clock:
@@ -61,16 +61,16 @@ async def running(store: MemoryQuotas) -> AsyncIterator[None]:
 
 
 async def until_known(quota: Quota) -> int:
-    """Hold as much as there is, once that is known."""
+    """How much there is, once that is known."""
     while True:
         try:
-            grant = await quota.take(demand(money=10**6, least=0))
+            grant = await quota.take(demand())
         except QuotaUnknown:
             await asyncio.sleep(0.001)
         else:
-            held = grant.money
+            there = [each for each in grant.levels() if each.rule.measure == "money"]
             grant.cancel()
-            return held
+            return min(each.remaining for each in there if each.rule.hard)
 
 
 async def test_nothing_is_given_before_the_balance_is_known() -> None:

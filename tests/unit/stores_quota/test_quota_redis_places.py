@@ -142,7 +142,7 @@ async def test_several_places_grant_all_or_nothing(two: tuple[RedisServer, Redis
     async with running(RedisQuotas(address(two), prefix=prefix, deadline=2)) as store:
         here, there = money(1000, scope=team(True)), money(300, scope=team(False))
         both = store.bind((here, tokens(100), there, slots(2)))
-        grant = await both.take(Demand("first", 10, 500, 100))
+        grant = await both.take(Demand("first", 10, 500, 300))
         assert grant.money == 300
         assert [level.rule for level in grant.levels()] == list(both.rules)
         await store.settled()

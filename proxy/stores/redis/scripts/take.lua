@@ -60,6 +60,9 @@ local function opens(rule, bucket, need)
   return -1
 end
 
+-- Of what a budget has left, one demand that can do with less gets this part at most.
+local SHARE = 4
+
 local give, later = money, 0
 local denied, wait, worst
 local levels, totals, buckets, before, first = {}, {}, {}, {}, {}
@@ -104,7 +107,7 @@ local function look_money(i, rule)
   end
   if rule[5] then
     rest = math.max(rest, 0)
-    give = min(give, rest)
+    give = min(give, least < money and math.max(least, floor(rest / SHARE)) or rest)
     if rest < least then
       local fits = minus(rule[3], rule[4], 0, 0) >= least
       deny(i, fits and rule[7] > 0 and rule[7] - now or -1, taken or '0', carried)
