@@ -58,7 +58,7 @@ _WALK = bytearray(1 << 20)
 _LINE = 64  # Bytes of a line of the processor's cache.
 
 
-class _Request:
+class Request:
     """The port `Incoming`, without a connection."""
 
     method = "POST"
@@ -79,13 +79,16 @@ class _Request:
         yield _BODY
 
 
-class _NoModels:
+class NoModels:
     """The port `Catalogue`."""
 
     def route(self, _asked: str) -> Route | None:
         return None
 
     def names(self) -> tuple[str, ...]:
+        return ()
+
+    def routes(self) -> tuple[Route, ...]:
         return ()
 
     def near(self, _asked: str) -> str | None:
@@ -102,7 +105,7 @@ class _Exchanges:
         self._runtime = Runtime(
             version="0123456789ab",
             middlewares=(),
-            catalogue=_NoModels(),
+            catalogue=NoModels(),
             callers=None,
             passthrough=None,
             providers={},
@@ -113,7 +116,7 @@ class _Exchanges:
         self._ids = RequestIds()
 
     def one(self) -> Exchange:
-        x = Exchange(self._runtime, _Request(self._ids.new()), CHAT, "/chat/completions")
+        x = Exchange(self._runtime, Request(self._ids.new()), CHAT, "/chat/completions")
         x.arrived = x.admitted = monotonic()
         x.caller = self._caller
         x.body = Body(_BODY)
@@ -183,7 +186,7 @@ def measure(folder: Path, rounds: int) -> list[list[str]]:
     """A row for each step."""
     exchanges = _Exchanges()
     pricer, identity = _pricer(), Identity("worker-0")
-    line = line_of(record_of_exchange(exchanges.one(), identity, pricer))
+    line = Lines(identity, pricer).of(exchanges.one())
     meter = _Meter(rounds, exchanges)
     rows = [["µs per request", "median", "mean of 99 %"]]
 

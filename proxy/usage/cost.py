@@ -54,6 +54,34 @@ def cost(usage: Usage, price: Price) -> Cost:
     return Cost(total, first, cost_cached, 0, cost_output, cost_reasoning)
 
 
+class FlatPrice:
+    """A price as it is where nothing is used but text: a rate for input and one for output."""
+
+    __slots__ = ("_input", "_output")
+
+    def __init__(self, price: Price) -> None:
+        self._input = price.input
+        self._output = price.output
+
+    def of(self, tokens_in: int, tokens_out: int) -> tuple[int, int]:
+        """What `cost` says of so many tokens: the total, and how much of it is for input."""
+        exact = tokens_in * self._input
+        return -(-(exact + tokens_out * self._output) // _MTOK), -(-exact // _MTOK)
+
+
+def flat_price(price: Price | None) -> FlatPrice | None:
+    """None where more than the number of tokens decides, or no rate is known for them."""
+    if (
+        price is None
+        or price.request
+        or price.above
+        or price.tiers
+        or not price.missing.isdisjoint(("input", "output"))
+    ):
+        return None
+    return FlatPrice(price)
+
+
 def _detailed(usage: Usage, price: Price) -> Cost:
     full = usage if isinstance(usage, DetailedUsage) else None
     cached = min(usage.cached_read, usage.input)

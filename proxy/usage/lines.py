@@ -1,9 +1,12 @@
 """The line of an exchange that ends: the worker's most frequent writing, so made with least.
 
-Nearly all exchanges end the same way: completed, at the first attempt. What such a record shares
-with thousands of others (caller, model, target, configuration) is encoded once and kept, bounded;
-each adds what is its own in one encoding. Every other ending takes the plain way of recording.py;
-`tests/unit/usage/test_usage_lines.py` compares the two field by field.
+Nearly all exchanges end the same way: completed with status 200, at the first attempt. Their line
+is a `Brief` (wire/record.py). What it shares with thousands of others (caller, model, target,
+configuration) is encoded once and kept, bounded: its `Head`. Text at a flat price, which is usual,
+adds one array of numbers; whatever else was used or is said adds `More`.
+
+Every other ending takes the plain way of recording.py, and so does a usual one of which anything is
+not as it always is. `tests/unit/usage/test_usage_lines.py` compares the two field by field.
 """
 
 from typing import TYPE_CHECKING
@@ -11,23 +14,22 @@ from typing import TYPE_CHECKING
 from proxy.base.clock import monotonic, wall
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.reply import Reply
-from proxy.usage.cost import cost
+from proxy.core.labels import NO_LABELS, label
+from proxy.core.tracing import NOT_TRACED
+from proxy.usage.cost import FlatPrice, cost, flat_price
 from proxy.usage.pricer import Pricer
 from proxy.usage.recording import (
     MICRO,
     Identity,
     Moment,
     Used,
-    attempt_record,
-    bytes_in,
     cost_of,
     record_of_exchange,
     usage_of_last,
 )
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.record import Cost, Head, Passing, Standing, Usage, line_of
+from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, line_of
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
@@ -41,11 +43,12 @@ _Key = tuple[str | bool | None, ...]
 class _Known:
     """What lines with the same beginning share."""
 
-    __slots__ = ("head", "price", "second")
+    __slots__ = ("flat", "head", "price", "second")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.price: Price | None = None
+        self.flat: FlatPrice | None = None
         self.second = -1  # Of the wall clock: the one in which the price was asked for.
 
 
@@ -60,31 +63,107 @@ class Lines:
         self._known: dict[_Key, _Known] = {}
 
     def of(self, x: Exchange, ended: Moment | None = None) -> bytes:
-        """The line of an exchange that ends now, or ended then."""
-        reply = x.reply
-        if not x.finished or x.error is not None or reply is None or len(x.attempts) != 1:
-            return line_of(record_of_exchange(x, self._identity, self._pricer, ended))
+        """The line of an exchange that ends now, or ended then. Its attempts are told what they
+        used and cost."""
         now, today = ended if ended is not None else (monotonic(), wall())
-        attempt = x.attempts[0]
-        known = self._find(x, attempt)
-        used = _used(x, attempt)
-        spent = self._cost(x, attempt, used[0], known, int(today))
-        return known.head.line(_passing(x, reply, now, today, used, spent))
+        reply, body, attempts, first_byte = x.reply, x.body, x.attempts, x.first_byte
+        if (
+            not x.finished
+            or x.error is not None
+            or reply is None
+            or reply.status != 200
+            or type(body) is not Body
+            or len(attempts) != 1
+            or (attempt := attempts[0]).status != 200
+            or attempt.error is not None
+            or attempt.ended
+            or not attempt.head
+            or not first_byte
+            or attempt.first_byte != first_byte
+            or not x.admitted
+        ):
+            return line_of(record_of_exchange(x, self._identity, self._pricer, Moment(now, today)))
+        known = self._find(x, attempt, int(today))
+        flat, tail = known.flat, x.tail
+        usage = None
+        if x.operation.has_usage and type(tail) is Tail:
+            usage = usual_usage(tail.last())
+        if (
+            flat is None
+            or usage is None
+            or usage.cached_read
+            or usage.reasoning
+            or x.labels is not NO_LABELS
+            or x.trace is not NOT_TRACED
+            or x.content is not None
+            or x.caller.tags
+            or x.caller.agent
+        ):
+            more = self._more(x, attempt, usage, known.price)
+            tokens_in = tokens_out = total = of_input = 0
+        else:
+            more, tokens_in, tokens_out = None, usage.input, usage.output
+            total, of_input = flat.of(tokens_in, tokens_out)
+            attempt.usage, attempt.cost = usage, total
+        received, arrived, started = x.received, x.arrived, attempt.started
+        done = int((now - received) * MICRO)
+        overhead = int((started - arrived) * MICRO)
+        return known.head.line(
+            Numbers(
+                x.id,
+                int(today * MICRO) - done,
+                done,
+                len(body.raw),
+                tail.total or len(reply.body),
+                int((arrived - received) * MICRO),
+                int((x.admitted - received) * MICRO),
+                int((first_byte - received) * MICRO),
+                overhead if overhead > 0 else 0,
+                int((started - received) * MICRO),
+                int((attempt.head - received) * MICRO),
+                tokens_in,
+                tokens_out,
+                total,
+                of_input,
+            ),
+            more,
+        )
+
+    def _more(
+        self, x: Exchange, attempt: Attempt, usual: Usage | None, price: "Price | None"
+    ) -> More:
+        used: Used = (usual, "upstream") if usual is not None else usage_of_last(x, attempt)
+        usage, source = used
+        spent = self._cost(x, attempt, usage, price)
+        attempt.usage = usage
+        attempt.cost = spent.total if spent is not None else None
+        trace, labels, caller = x.trace, x.labels, x.caller
+        return More(
+            usage=usage,
+            usage_source=source,
+            cost=spent,
+            attempt=attempt.span,
+            trace=trace.trace,
+            span=trace.span,
+            parent=trace.parent,
+            sampled=trace.sampled,
+            tags=labels.tags or caller.tags,
+            customer=labels.customer,
+            agent=labels.agent or caller.agent,
+            session=labels.session,
+            content=x.content,
+        )
 
     def _cost(
-        self, x: Exchange, attempt: Attempt, usage: Usage | None, known: _Known, second: int
+        self, x: Exchange, attempt: Attempt, usage: Usage | None, price: "Price | None"
     ) -> Cost | None:
         if usage is None:
             return None
-        if known.second != second:  # Prices change on a full second, if they do.
-            known.price = self._pricer.price(attempt.provider, attempt.model, second)
-            known.second = second
-        price = known.price
         if price is None or price.tiers or not price.covers(usage):
             return cost_of(x, attempt, usage, self._pricer)
         return cost(usage, price)
 
-    def _find(self, x: Exchange, attempt: Attempt) -> _Known:
+    def _find(self, x: Exchange, attempt: Attempt, second: int) -> _Known:
         caller, route = x.caller, x.route
         key = (
             x.runtime.version,
@@ -104,67 +183,26 @@ class Lines:
             if len(self._known) >= _KEPT:
                 self._known.clear()
             known = self._known[key] = _Known(Head(self._standing(x, attempt)))
+        if known.second != second:  # Prices change on a full second, if they do.
+            known.price = self._pricer.price(attempt.provider, attempt.model, second)
+            known.flat = flat_price(known.price)
+            known.second = second
         return known
 
     def _standing(self, x: Exchange, attempt: Attempt) -> Standing:
-        caller = x.caller
+        caller, route = x.caller, x.route
         return Standing(
             worker=self._identity.worker,
             config=x.runtime.version,
             operation=x.operation.name,
+            provider=attempt.provider,
+            target=attempt.model,
             key=caller.name,
             team=caller.team,
             user=caller.user,
             project=caller.project,
-            model=x.model,
-            route=x.route.model if x.route is not None else None,
-            served_provider=attempt.provider,
-            served_model=attempt.model or None,
+            model=x.model if route is not None else label(x.model),
+            route=route.model if route is not None else None,
             stream=x.stream,
             prices=self._pricer.version,
         )
-
-
-def _used(x: Exchange, attempt: Attempt) -> Used:
-    tail = x.tail
-    if x.operation.has_usage and attempt.first_byte and type(tail) is Tail:
-        usage = usual_usage(tail.last())
-        if usage is not None:
-            return usage, "upstream"
-    return usage_of_last(x, attempt)
-
-
-def _passing(  # noqa: PLR0917 - A bundle of these would be made per request.
-    x: Exchange, reply: Reply, now: float, today: float, used: Used, spent: Cost | None
-) -> Passing:
-    received, first_byte, body, trace = x.received, x.first_byte, x.body, x.trace
-    attempt = x.attempts[0]
-    used_any = used[0] is not None
-    done = int((now - received) * MICRO)
-    customer, agent, session, tags = x.labels
-    return Passing(
-        x.id,
-        int(today * MICRO) - done,
-        "completed",
-        reply.status,
-        done,
-        len(body.raw) if type(body) is Body else bytes_in(x),
-        x.tail.total or len(reply.body),
-        int((x.arrived - received) * MICRO),
-        int((x.admitted - received) * MICRO) if x.admitted else None,
-        int((first_byte - received) * MICRO) if first_byte else None,
-        max(0, int((attempt.started - x.arrived) * MICRO)) if first_byte else None,
-        *used,
-        spent.total if spent is not None else None if used_any else 0,
-        used_any and spent is None,
-        (attempt_record(x, attempt, attempt.ended or now, attempt.error, used, spent),),
-        trace.trace,
-        trace.span,
-        trace.parent,
-        trace.flags == "01" or trace.sampled,
-        tags,
-        customer,
-        agent,
-        session,
-        x.content,
-    )

@@ -68,9 +68,9 @@ def record_of_exchange(
         user=caller.user,
         project=caller.project,
         customer=labels.customer,
-        agent=labels.agent,
+        agent=labels.agent or caller.agent,  # Refused before its labels were read, perhaps.
         session=labels.session,
-        tags=labels.tags,
+        tags=labels.tags or caller.tags,
         model=x.model if x.route is not None else label(x.model),
         route=x.route.model if x.route is not None else None,
         served_provider=served.provider if served is not None else None,

