@@ -30,7 +30,8 @@ class Connection(asyncio.Protocol):
     """One client connection; one answer at a time."""
 
     __slots__ = (
-        "_body", "_ended", "_keep", "_owner", "_parser", "_transport", "ask", "request_id", "since",
+        "_body", "_ended", "_keep", "_owner", "_parser", "_transport", "ask", "budget_left",
+        "request_id", "since",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._keep = True
         self.ask: Ask | None = None
         self.request_id = ""
+        self.budget_left = b""  # As the proxy says, in USD.
         self.since = 0.0  # When something last happened to the answer.
 
     @property
@@ -62,6 +64,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None and self.ask is None
         self.ask = ask
         self.request_id = ""
+        self.budget_left = b""
         self._body = []
         self.since = monotonic()
         self._transport.write(ask.data)
@@ -105,6 +108,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if name == b"x-request-id":
             self.request_id = value.decode("ascii", "replace")
+        elif name == b"x-llm-proxy-budget-remaining":
+            self.budget_left = value
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)

@@ -109,22 +109,11 @@ class Proxy:
 
     async def serves(self) -> bool:
         """Whether a worker takes requests now."""
-        return (await _get(self.port, "/healthz")).startswith(b"HTTP/1.1 200")
+        return (await fetch(self.port, "/healthz")).startswith(b"HTTP/1.1 200")
 
     async def shipping(self) -> Shipping | None:
         """None while control does not answer."""
-        page = await _get(self.admin, "/metrics")
-        if not page.startswith(b"HTTP/1.1 200"):
-            return None
-        found = {name.decode(): float(value) for name, value in _GAUGE.findall(page)}
-        if "spool_lag_bytes" not in found:
-            return None
-        return Shipping(
-            int(found.get("spool_lag_records", 0)),
-            int(found["spool_lag_bytes"]),
-            found.get("store_up") == 1,
-            int(found.get("spool_dead_records_total", 0)),
-        )
+        return shipping_of(await fetch(self.admin, "/metrics"))
 
     def control(self) -> Victim | None:
         return self._find("proxy.processes.control")
@@ -166,7 +155,22 @@ def open_to_all(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-async def _get(port: int, path: str) -> bytes:
+def shipping_of(page: bytes) -> Shipping | None:
+    """What a page of metrics says; None when it is none."""
+    if not page.startswith(b"HTTP/1.1 200"):
+        return None
+    found = {name.decode(): float(value) for name, value in _GAUGE.findall(page)}
+    if "spool_lag_bytes" not in found:
+        return None
+    return Shipping(
+        int(found.get("spool_lag_records", 0)),
+        int(found["spool_lag_bytes"]),
+        found.get("store_up") == 1,
+        int(found.get("spool_dead_records_total", 0)),
+    )
+
+
+async def fetch(port: int, path: str) -> bytes:
     """A whole answer, empty when there is none."""
     try:
         async with asyncio.timeout(_HTTP_LIMIT):

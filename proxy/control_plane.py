@@ -178,6 +178,9 @@ class ControlPlane:
         gauges = self._telemetry.metrics.gauges
         workers = self._pulses
         gauges.replace("in_flight", {p.worker: p.in_flight for p in workers})
+        gauges.replace("queue", {p.worker: p.queue for p in workers})
+        failing = {p.worker: int(p.quota_failing is not None) for p in workers}
+        gauges.replace("quota_store_failing", failing)
         gauges.replace("loop_lag_seconds", {p.worker: p.loop_lag for p in workers})
         gauges.replace("spool_failing", {p.worker: int(p.spool_failing) for p in workers})
         gauges.replace("spool_waiting_records", {p.worker: p.spool_waiting for p in workers})
@@ -201,11 +204,14 @@ class ControlPlane:
         books = self._books
         why_not = books.why_not() if books is not None else "none"
         workers = self._pulses
+        policy = self._snapshot.settings.store_failure
         return {
             "ready": True,  # Traffic needs no store: without one this is degraded, not down.
             "config": self._snapshot.version,
             "store": "up" if why_not is None else why_not,
             "keys": self._keys_state(),
+            "limits": next((p.quota_failing for p in workers if p.quota_failing), "up"),
+            "store_failure": {"limits": policy.limits, "budgets": policy.budgets},
             "workers": {
                 p.worker: "the spool cannot be written" if p.spool_failing else "up"
                 for p in workers

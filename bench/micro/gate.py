@@ -111,7 +111,8 @@ class _Requests:
         x.caller, x.body, x.model, x.route = caller, self._body, "gpt-4o", self._route
         return x
 
-    async def through(self, gate: Gate, x: Exchange) -> None:
+    async def through(self, gate: Gate, caller: Caller) -> None:
+        x = self.one(caller)
         await gate.admit(x)
         attempt = Attempt(self._target)
         await gate.hold(x, self._target, attempt)
@@ -119,6 +120,7 @@ class _Requests:
         x.announce(Reply(200, [(b"content-type", b"application/json")], body=CHAT_BODY))
         attempt.usage, attempt.cost, x.finished = _USAGE, 1_234_567, True
         gate.settle(x)
+        x.settle()
 
 
 async def _figures(rounds: int) -> Mapping[str, list[float]]:
@@ -128,17 +130,17 @@ async def _figures(rounds: int) -> Mapping[str, list[float]]:
     ring = cycle(requests.callers)
     for _ in range(rounds):
         for name, gate in gates.items():
-            turn = [requests.one(caller) for caller in islice(ring, _PER_ROUND)]
+            turn = list(islice(ring, _PER_ROUND))
             figures[name].append(await _timed(requests.through, gate, turn))
     return figures
 
 
 async def _timed(
-    through: Callable[[Gate, Exchange], Awaitable[None]], gate: Gate, turn: list[Exchange]
+    through: Callable[[Gate, Caller], Awaitable[None]], gate: Gate, turn: list[Caller]
 ) -> float:
     begun = monotonic()
-    for x in turn:
-        await through(gate, x)
+    for caller in turn:
+        await through(gate, caller)
     return (monotonic() - begun) / len(turn) * 1e6
 
 
@@ -150,8 +152,7 @@ def main() -> None:
     rows = [("µs per request", "best", "median")]
     best = {name: min(values) for name, values in figures.items()}
     usual = {name: median(values) for name, values in figures.items()}
-    for name in figures:
-        rows.append((name, f"{best[name]:.2f}", f"{usual[name]:.2f}"))
+    rows += ((name, f"{best[name]:.2f}", f"{usual[name]:.2f}") for name in figures)
     cost = f"{best['with'] - best['without']:.2f}", f"{usual['with'] - usual['without']:.2f}"
     rows.append(("limits and budgets", *cost))
     print(table(rows))

@@ -37,6 +37,12 @@ class Stores:
         """Return when all that is expected is known or cannot be, or after so many seconds."""
         if isinstance(self.shared, MemoryQuotas):
             await self.shared.opened(patience)
+        elif isinstance(self.shared, RedisQuotas):
+            await self.shared.connected(patience)
+
+    def failing(self) -> str | None:
+        """Why limits and budgets cannot be counted now, or None."""
+        return self.shared.failing()
 
     async def run(self) -> None:
         """Do what the stores do beside the requests, for ever. Cancel it, then `close`."""

@@ -3,7 +3,7 @@
     state     one row, once all is in it: which store it is of, how far, when that was last asked
     keys      living keys: id → document
     hashes    SHA-256 of a key → id, and until when it works (the key before a rotation)
-    scopes    what stands around teams, users ... ; deleted ones that a living key still names
+    scopes    what stands around teams, users ... ; also deleted teams, users and projects
     changes   what changed, numbered; the newest `KEPT_CHANGES` of them
 
 A write-ahead log lets workers read while control writes; each sees whole changes only. Nothing here
@@ -18,7 +18,7 @@ APPLICATION = 0x6C6C6D70  # llmp
 VERSION = 1
 KEPT_CHANGES = 10_000
 KEYS_NAME = frozenset(("team", "user", "project"))
-"""Kinds of scopes that a key names: with one that is deleted, it is refused."""
+"""Kinds of scopes that a key or token names: with one that is deleted, it is refused."""
 A_KEY = "#key"
 """The kind of a change of a key; all others are kinds of scopes, and one more."""
 EVERYTHING = "#everything"

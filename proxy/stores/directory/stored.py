@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
-from proxy.base.errors import AccessDenied, HeaderPairs, StoreUnavailable
+from proxy.base.errors import HeaderPairs, StoreUnavailable
 from proxy.base.tasks import Tasks
 from proxy.core.caller import Caller
 from proxy.core.quota import Scope
@@ -213,7 +213,5 @@ class StoredCallers:
             answer.set_result(kept)
 
     def _admitted(self, kept: _Kept) -> Caller:
-        gone = self._walls.deleted(kept.scopes)
-        if gone is not None:
-            raise AccessDenied(f"the {gone} of this API key was deleted; ask the operator")
+        self._walls.refuse_deleted(kept.scopes)
         return kept.caller

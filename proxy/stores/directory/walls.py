@@ -3,13 +3,16 @@
 All documents are in memory as they were written: a request that names a scope nobody has written of
 costs one look into a table, however many names are made up. What a document means is found out when
 it is first asked for, and kept; time zones are read from the disk before that.
+
+Before the directory was seen whole any scope may have walls, so each is refused, unless the operator
+lets requests through that cannot be counted.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from proxy.base.errors import AccessDenied, StoreUnavailable
+from proxy.base.errors import AccessDenied, HeaderPairs, StoreUnavailable
 from proxy.core.caller import Caller
 from proxy.core.quota import Scope, ScopeKind, Walls
 from proxy.stores.directory.reader import ScopeRow
@@ -18,6 +21,7 @@ log = logging.getLogger("llm-proxy.directory")
 
 _ZONE = b'"zone"'
 _MOST_MADE = 10_000
+_LATER: HeaderPairs = ((b"retry-after", b"1"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +36,55 @@ class StoredWalls:
     """The scopes of the store. `make` reads a document; it raises ValueError for one that it does
     not understand."""
 
-    __slots__ = ("_deleted", "_documents", "_made", "_make")
+    __slots__ = ("_configured", "_deleted", "_documents", "_made", "_make", "_strict", "whole")
 
     def __init__(self, make: Callable[[Scope, bytes], Around]) -> None:
         self._make = make
         self._documents: dict[Scope, bytes] = {}
         self._deleted: set[Scope] = set()
         self._made: dict[Scope, Around] = {}
+        self._configured: frozenset[Scope] = frozenset()
+        self._strict = True
+        self.whole = False  # Whether all that there are were ever known.
+
+    def govern(self, configured: frozenset[Scope], *, strict: bool) -> None:
+        """What the configuration in force wants. `configured`: scopes that it names, and that so
+        exist whatever the store says. `strict`: nothing is let through before walls are known."""
+        self._configured = configured
+        self._strict = strict
 
     def walls(self, scope: Scope) -> Walls | None:
         """What stands around it, or None where the store says nothing of it. Raises AccessDenied
-        where it is blocked, StoreUnavailable where its document is not understood."""
+        where it is blocked or deleted, StoreUnavailable where its document is not understood or
+        nothing is known yet."""
         around = self._made.get(scope)
         if around is None:
             document = self._documents.get(scope)
             if document is None:
+                self.refuse_unknown()
+                self.refuse_deleted((scope,))
                 return None
             around = self._read(scope, document)
         if around.blocked:
             raise AccessDenied(f"the {scope} is blocked; ask the operator why")
         return around.walls
 
-    def deleted(self, scopes: Iterable[Scope]) -> Scope | None:
-        """The first of them that was deleted."""
-        if not self._deleted:
-            return None
-        return next((scope for scope in scopes if scope in self._deleted), None)
+    def refuse_unknown(self) -> None:
+        """Raises StoreUnavailable where walls would have to be known and are not."""
+        if self._strict and not self.whole:
+            raise StoreUnavailable(
+                "limits and budgets that are kept in the store are not known yet; try again",
+                headers=_LATER,
+            )
+
+    def refuse_deleted(self, scopes: Iterable[Scope]) -> None:
+        """Raises AccessDenied where one of them was deleted."""
+        if self._deleted:
+            for scope in scopes:
+                if scope in self._deleted and scope not in self._configured:
+                    raise AccessDenied(
+                        f"the {scope} that this caller belongs to was deleted; ask the operator"
+                    )
 
     def ahead(self, rows: Mapping[Scope, ScopeRow | None]) -> None:
         """Find out what may take time, in a thread: zones that were read once are at hand."""
@@ -70,6 +97,7 @@ class StoredWalls:
 
     def replace(self, rows: Mapping[Scope, ScopeRow | None]) -> None:
         """These are all that there are."""
+        self.whole = True
         self._documents.clear()
         self._deleted.clear()
         self._made.clear()

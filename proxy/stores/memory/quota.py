@@ -47,7 +47,7 @@ class MemoryQuota:
             try:
                 return self._take(demand)
             except QuotaUnknown:
-                continue
+                continue  # Something became known, but not yet all that this needs.
         return self._take(demand)
 
     def _take(self, demand: Demand) -> "MemoryGrant":

@@ -36,15 +36,7 @@ _KEYS = (
 )
 _SCOPES = f"""
 SELECT {SCOPE_COLUMNS} FROM scopes
-WHERE (kind, name) > ($1, $2) AND (
-    deleted IS NULL
-    OR kind = 'team' AND EXISTS (
-        SELECT FROM keys WHERE keys.team = scopes.name AND keys.deleted IS NULL)
-    OR kind = 'user' AND EXISTS (
-        SELECT FROM keys WHERE keys.user_id = scopes.name AND keys.deleted IS NULL)
-    OR kind = 'project' AND EXISTS (
-        SELECT FROM keys WHERE keys.project = scopes.name AND keys.deleted IS NULL)
-)
+WHERE (kind, name) > ($1, $2) AND (deleted IS NULL OR kind IN ('team', 'user', 'project'))
 ORDER BY kind, name LIMIT {_STEP}
 """
 _CHANGED_KEYS = f"SELECT {KEY_COLUMNS} FROM keys WHERE seq > $1 ORDER BY seq LIMIT {_STEP}"

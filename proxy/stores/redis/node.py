@@ -41,6 +41,7 @@ class Node:
     def __init__(self, dial: Dial, name: str) -> None:
         self.link: Link | None = None
         self.scripts: Scripts  # While there is a link.
+        self.begun = asyncio.Event()  # Once it was reached.
         self.clock_ahead = 0.0  # Of our loop's clock, in seconds.
         self.dropped = 0
         self.moved: Callable[[str], bool] | None = (
@@ -163,6 +164,7 @@ class Node:
         if self._reason is not None:
             log.info("connected to Redis at %s", self.name)
         self._reason = None
+        self.begun.set()
         self.resume()
 
     def _ended(self, reason: str) -> None:

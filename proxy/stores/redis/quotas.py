@@ -6,6 +6,7 @@ or corrected, so that of a dead worker is charged in full from the moment it was
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from proxy.core.quota import Demand, Grant, Level, Quota, Rule, Standing, standing_of
@@ -78,6 +79,14 @@ class RedisQuotas:
         seat_of = self._cluster.seat
         index = Indices(seat_of, self._prefix).of(id)
         index.seat.node.state(Correction(index, id, money, seat_of=seat_of, prefix=self._prefix))
+
+    async def connected(self, patience: float) -> None:
+        """Return when the server was reached, or after so many seconds. Of a cluster at once: its
+        servers are found one by one."""
+        if self._cluster is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    _ = await self._seat.node.begun.wait()
 
     async def unsettled(self, seconds: float) -> tuple[str, ...]:
         """See OpenHolds. Of a cluster it is not known how old they are."""
