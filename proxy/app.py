@@ -61,6 +61,7 @@ class App:
             await self._lookup.read()
         self._built = await self._build(snapshot, spool, quotas, None)
         self._expect(snapshot)
+        self._govern(snapshot)
         _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         await quotas.known(_PATIENCE)
         self._handler = Handler(self._built.runtime)
@@ -81,6 +82,7 @@ class App:
         new = await self._build(snapshot, self._spool, self._stores, old)
         self._built = new
         self._expect(snapshot)
+        self._govern(snapshot)
         self._handler.runtime = new.runtime
         if old is not None:
             new.replace(old)
@@ -122,6 +124,10 @@ class App:
         if self._balances is not None and self._stores is not None:
             self._stores.expect(named_budgets(snapshot.settings))
 
+    def _govern(self, snapshot: Snapshot) -> None:
+        if self._lookup is not None:
+            self._lookup.govern(snapshot.settings)
+
     def _forget_walls(self) -> None:
         """Walls of the store have changed."""
         gate = self._built.runtime.gate if self._built is not None else None
@@ -140,6 +146,8 @@ class App:
             spool_failing=self._spool.failing,
             spool_lost=self._spool.lost,
             spool_waiting=self._spool.waiting,
+            queue=self._stores.room.waiting if self._stores is not None else 0,
+            quota_failing=self._stores.failing() if self._stores is not None else None,
         )
 
 

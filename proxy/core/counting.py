@@ -1,10 +1,11 @@
-"""The port through which tokens are counted where a vendor named none. `usage/tokens/` implements
-it.
+"""The port through which tokens are counted: of an answer whose vendor named none, and of a request
+that a limit or a budget would refuse by the length of its text. `usage/tokens/` implements it.
 
 Where usage came, `wants` says no and that is all that is done. Otherwise the end of the answer
 waits for `count`, so that the record, which is written before the last byte leaves, has the tokens.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ class Transcript(Protocol):
 
 
 class TokenCounter(Protocol):
-    """Counts the tokens of whole, good answers. Nothing here raises, and nothing blocks."""
+    """Counts tokens. Nothing here raises, and nothing blocks."""
+
+    async def count_input(self, x: "Exchange", models: Sequence[str], /) -> int | None:
+        """Tokens of input that the request has at most with any of these models, in bounded time;
+        None where that cannot be said."""
 
     def listen(self, x: "Exchange", /) -> Transcript | None:
         """For a stream that begins: what shall see its bytes; None, as a rule, for nothing."""
@@ -56,6 +61,10 @@ class HeldBack:
 
 class NoCounter:
     """For `store: none`: what nobody records, nobody counts."""
+
+    async def count_input(self, _x: "Exchange", _models: Sequence[str], /) -> int | None:
+        """Nobody knows."""
+        return None
 
     def listen(self, _x: "Exchange", /) -> Transcript | None:
         """Nothing is kept."""

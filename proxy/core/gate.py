@@ -29,24 +29,31 @@ class Gate(Protocol):
     def settle(self, x: "Exchange") -> None:
         """Charge what each attempt cost, count the tokens used, free the slots. Never raises."""
 
+    def forget(self) -> None:
+        """Walls have changed: look all of them up anew."""
+
 
 class Rulebook(Protocol):
     """Which walls stand around a scope."""
 
     def walls(self, scope: "Scope") -> "Walls | None":
-        """Those of the scope itself, or those that each of its kind has."""
+        """Those of the scope itself, or those that each of its kind has. Raises AccessDenied where
+        it is blocked, StoreUnavailable where its walls are not known."""
 
 
 class Need(NamedTuple):
     """What a request may use at most, known before it is sent."""
 
-    input: int  # Tokens: no text has more of them than bytes.
-    endless: bool  # It builds on what the vendor keeps: only the context window bounds its input.
+    input: int  # Tokens, pictures aside: no text has more of them than bytes.
+    pictures: int  # Looked at.
+    endless: bool  # It builds on what the vendor keeps or finds: only the window bounds its input.
     output: int | None  # Tokens, of all choices; None: the caller named no number.
+    predicted: int  # Tokens of output beside those: of a prediction that is not taken.
     choices: int
-    images: int
+    images: int  # Made.
     seconds: int  # Of audio that is sent.
     searches: int  # Of the web, that the vendor may make.
+    calls: int  # That the vendor may bill for.
     tier: str  # The service tier asked for.
 
 
@@ -59,6 +66,7 @@ class Rates(NamedTuple):
     search: int
     image: int
     hour: int  # Nano-USD per hour of audio.
+    picture: int  # Tokens of input that one picture can be.
     window: int | None  # Tokens of context.
     most_output: int | None  # Tokens the model can make at once, where that is known.
 

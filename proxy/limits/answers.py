@@ -5,7 +5,6 @@ seconds, `retry-after-ms`, durations such as `1m30s`.
 """
 
 import math
-from collections.abc import Iterable
 
 from proxy.base.errors import BudgetExceeded, HeaderPairs, LimitReached, StoreUnavailable
 from proxy.core.quota import Calendar, Denial, Level, Rule
@@ -13,6 +12,14 @@ from proxy.core.quota import Calendar, Denial, Level, Rule
 _NANO = 10**9
 _UNITS = {"requests": "requests", "tokens": "tokens", "concurrency": "requests at a time"}
 _PER = {60: " per minute", 86400: " per day"}
+_FIELDS = {
+    measure: (
+        b"x-ratelimit-limit-%b" % measure.encode(),
+        b"x-ratelimit-remaining-%b" % measure.encode(),
+        b"x-ratelimit-reset-%b" % measure.encode(),
+    )
+    for measure in ("requests", "tokens")
+}
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 
 
@@ -24,11 +31,11 @@ def limit_reached(denial: Denial) -> LimitReached:
         what = f"this request needs more than the limit of {rule.scope}: {_amount(rule)} "
         return LimitReached(
             f"{what}(`{rule.name}`); it can never be let through as it is",
-            headers=NO_RETRY + rate_headers((denial.level,)),
+            headers=NO_RETRY + rate_headers(denial.level),
         )
     return LimitReached(
         f"{what}; try again in {duration(denial.retry_after)}",
-        headers=retry(denial.retry_after) + rate_headers((denial.level,)),
+        headers=retry(denial.retry_after) + rate_headers(denial.level),
     )
 
 
@@ -42,7 +49,7 @@ def budget_exceeded(denial: Denial, status: int) -> BudgetExceeded:
         f"the budget of {rule.scope}, {usd(rule.limit)} USD {_of_period(rule)}, has "
         f"{usd(denial.level.remaining)} USD left, less than this request may cost{until}",
         headers=(
-            (b"x-llm-proxy-budget-remaining", usd(denial.level.remaining).encode()),
+            budget_header(denial.level.remaining),
             *NO_RETRY,
         ),
     )
@@ -67,30 +74,23 @@ def retry(seconds: float) -> HeaderPairs:
     )
 
 
-def rate_headers(levels: Iterable[Level]) -> HeaderPairs:
-    """How the tightest limits on requests and on tokens stand."""
-    tightest: dict[str, Level] = {}
-    for level in levels:
-        rule = level.rule
-        if rule.measure in ("requests", "tokens"):
-            known = tightest.get(rule.measure)
-            if known is None or _share(level) < _share(known):
-                tightest[rule.measure] = level
+def rate_headers(*levels: Level | None) -> HeaderPairs:
+    """How a limit on requests and one on tokens stand."""
     pairs: list[tuple[bytes, bytes]] = []
-    for measure, level in tightest.items():
-        name = measure.encode()
-        pairs += (
-            (b"x-ratelimit-limit-" + name, b"%d" % level.rule.limit),
-            (b"x-ratelimit-remaining-" + name, b"%d" % level.remaining),
-            (b"x-ratelimit-reset-" + name, duration(level.reset).encode()),
-        )
+    for level in levels:
+        if level is None or level.rule.measure not in _FIELDS:
+            continue
+        rule, remaining, reset = level
+        limit_name, remaining_name, reset_name = _FIELDS[rule.measure]
+        pairs.append((limit_name, b"%d" % rule.limit))
+        pairs.append((remaining_name, b"%d" % remaining))
+        pairs.append((reset_name, duration(reset).encode()))
     return tuple(pairs)
 
 
-def budget_header(levels: Iterable[Level]) -> tuple[bytes, bytes] | None:
+def budget_header(left: int) -> tuple[bytes, bytes]:
     """What is left of the tightest hard budget, in USD."""
-    left = [each.remaining for each in levels if each.rule.measure == "money" and each.rule.hard]
-    return (b"x-llm-proxy-budget-remaining", usd(min(left)).encode()) if left else None
+    return (b"x-llm-proxy-budget-remaining", usd(left).encode())
 
 
 def usd(nano: int) -> str:
@@ -108,10 +108,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes}m{left}s"
     return f"{minutes}m{left}s" if minutes else f"{left}s"
-
-
-def _share(level: Level) -> float:
-    return level.remaining / level.rule.limit if level.rule.limit else 0.0
 
 
 def _amount(rule: Rule) -> str:

@@ -1,4 +1,12 @@
-"""From what a request may need to what it may take: tokens from limits, money from budgets."""
+"""From what a request may need to what it may take: tokens from limits, money from budgets.
+
+A hold is a wall only if nothing can cost more than it. Where the caller names no cap on output the
+most that the model can make is held. Where nobody knows that either, its window bounds it; a stream
+then begins with less and grows (meter.py), and what cannot be bounded at all is sent with a cap.
+"""
+
+import re
+from typing import NamedTuple
 
 from proxy.base.errors import LimitReached, OperatorError
 from proxy.core.exchange import Exchange
@@ -11,11 +19,26 @@ from proxy.limits.need import need_of
 _MTOK = 1_000_000
 _HOUR = 3600
 _LEAST_OUTPUT = 256
-_USUAL_OUTPUT = 4096  # Taken from token limits where the caller names no cap.
-_MOST_OUTPUT = 32_768  # Held from budgets where neither caller nor price list names a cap.
+STEP = 4096
+"""Tokens of output for each choice: taken from token limits where the caller names no cap, held for
+a stream at a time where nobody knows how long it can be."""
+
+_PICTURE = 16_384  # Tokens of a picture, for limits: more than nearly every model takes for one.
+_LARGEST_PICTURE = 65_536  # As above, for every model.
+_MORE_THAN_ANY = 10**9
 _WIDEST_WINDOW = 2_000_000
+_FEWEST_PER_BYTE = 8  # Text with fewer tokens is no text.
 _FREE = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
-_FREE_ROOTS = ("/files", "/uploads", "/vector_stores", "/containers", "/conversations")
+_FREE_PATH = re.compile(  # Plain names alone: a vendor might resolve what we do not.
+    r"/(?:files|uploads|vector_stores|conversations)(?:/[A-Za-z0-9_.-]+)*/?"
+)
+
+
+class Able(NamedTuple):
+    """How many tokens one choice can be, and whether that is certain without a cap."""
+
+    tokens: int
+    certain: bool
 
 
 def need(x: Exchange) -> Need:
@@ -25,49 +48,85 @@ def need(x: Exchange) -> Need:
     return x.need
 
 
+def exactly(of: Need, tokens_in: int) -> Need:
+    """The same with its input counted, pictures and all; never more than the bound."""
+    return of._replace(input=min(of.input + of.pictures * _PICTURE, tokens_in), pictures=0)
+
+
+def at_best(of: Need) -> Need:
+    """The same with as few tokens of input as its text can have."""
+    return of._replace(input=of.input // _FEWEST_PER_BYTE, pictures=0)
+
+
 def tokens(of: Need) -> int:
     """What token limits are asked for."""
-    return of.input + (of.output if of.output is not None else _USUAL_OUTPUT * of.choices)
+    output = of.output if of.output is not None else STEP * of.choices
+    return of.input + of.pictures * _PICTURE + output + of.predicted
 
 
-def money(of: Need, rates: Rates) -> tuple[int, int]:
+def able(of: Need, rates: Rates, *, stream: bool) -> Able:
+    """What can be made of a request without a cap."""
+    window = rates.window
+    if rates.most_output is not None:
+        return Able(rates.most_output, True)
+    if window is not None and (not stream or window <= STEP):
+        return Able(window, True)
+    return Able(STEP, rates.output == 0)
+
+
+def money(of: Need, rates: Rates, most: Able) -> tuple[int, int]:
     """The most that it can cost, and the least that is worth sending it with: less only where
     the caller named no cap. Nano-USD, rounded up."""
-    window = rates.window or _WIDEST_WINDOW
-    tokens_in = max(of.input, window) if of.endless else of.input
+    tokens_in = _tokens_in(of, rates)
     fixed = _fixed(of, rates)
     if of.output is not None:
-        most = _nano(tokens_in, of.output, rates) + fixed
-        return most, most
-    able = of.choices * (rates.most_output or min(window, _MOST_OUTPUT))
-    most = _nano(tokens_in, able, rates) + fixed
-    return most, min(most, _nano(tokens_in, of.choices * _LEAST_OUTPUT, rates) + fixed)
+        all_of_it = _nano(tokens_in, of.output + of.predicted, rates) + fixed
+        return all_of_it, all_of_it
+    whole = _nano(tokens_in, of.choices * most.tokens + of.predicted, rates) + fixed
+    least = _nano(tokens_in, of.choices * _LEAST_OUTPUT + of.predicted, rates) + fixed
+    return whole, min(whole, least)
 
 
-def cap(of: Need, rates: Rates, held: int) -> int:
-    """How many tokens of output, for each choice, the money that is held can pay."""
-    window = rates.window or _WIDEST_WINDOW
-    tokens_in = max(of.input, window) if of.endless else of.input
-    left = (held - _fixed(of, rates)) * _MTOK - tokens_in * rates.input
-    return max(1, left // (max(1, rates.output) * of.choices))
+def affordable(of: Need, rates: Rates, held: int) -> int:
+    """How many tokens of output, of all choices together, the money that is held can pay."""
+    left = (held - _fixed(of, rates)) * _MTOK - _tokens_in(of, rates) * rates.input
+    return max(0, left // max(1, rates.output) - of.predicted)
+
+
+def cap(of: Need, rates: Rates, held: int, most: Able) -> int:
+    """How many tokens of output for each choice are to be allowed."""
+    paid = affordable(of, rates, held) // of.choices
+    if rates.most_output is None:  # A cap above what the model can do would be refused.
+        return max(1, min(paid, STEP))
+    return max(1, min(paid, most.tokens))
+
+
+def output_cost(count: int, rates: Rates) -> int:
+    """What so many tokens of output cost at most."""
+    return _nano(0, count, rates)
 
 
 def is_free(x: Exchange) -> bool:
     """Whether an operation without a model costs nothing: it reads, deletes or stores."""
     if x.operation.has_model:
         return False
-    return x.incoming.method in _FREE or x.path.startswith(_FREE_ROOTS)
+    if x.incoming.method in _FREE:
+        return True
+    return ".." not in x.path and _FREE_PATH.fullmatch(x.path) is not None
 
 
-def refuse_long(of: Need, limit: int, scope: Scope) -> None:
-    """Raises LimitReached for a request that may use more tokens than one request may."""
-    asked = of.input + (of.output or 0)
-    if asked > limit:
-        raise LimitReached(
-            f"this request may use {asked} tokens, more than the {limit} that {scope} allows one "
-            "request (`tokens_per_request`); shorten it or lower its cap on output",
-            headers=NO_RETRY,
-        )
+def is_long(of: Need, limit: int) -> bool:
+    """Whether a request may use more tokens than one request may."""
+    return _asked(of) > limit
+
+
+def too_long(of: Need, limit: int, scope: Scope) -> LimitReached:
+    """The refusal of a request that may use more tokens than one request may."""
+    return LimitReached(
+        f"this request may use {_asked(of)} tokens, more than the {limit} that {scope} allows one "
+        "request (`tokens_per_request`); shorten it or lower its cap on output",
+        headers=NO_RETRY,
+    )
 
 
 def unpriced(x: Exchange, target: Target) -> OperatorError:
@@ -87,10 +146,24 @@ def unpriced(x: Exchange, target: Target) -> OperatorError:
     )
 
 
+def longest(of: Need) -> int:
+    """Tokens of input, by which a price that grows with them is chosen: never too few."""
+    return _MORE_THAN_ANY if of.endless else of.input + of.pictures * _LARGEST_PICTURE
+
+
+def _asked(of: Need) -> int:
+    return of.input + of.pictures * _PICTURE + (of.output or 0) + of.predicted
+
+
+def _tokens_in(of: Need, rates: Rates) -> int:
+    given = of.input + of.pictures * rates.picture
+    return max(given, rates.window or _WIDEST_WINDOW) if of.endless else given
+
+
 def _fixed(of: Need, rates: Rates) -> int:
     """What does not depend on tokens."""
     audio = -(-of.seconds * rates.hour // _HOUR)
-    return rates.request + of.images * rates.image + of.searches * rates.search + audio
+    return of.calls * rates.request + of.images * rates.image + of.searches * rates.search + audio
 
 
 def _nano(tokens_in: int, tokens_out: int, rates: Rates) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Rulebook
-from proxy.core.quota import Quota, QuotaStore, Rule, Scope, ScopeKind, Walls
+from proxy.core.quota import NO_WALLS, Quota, QuotaStore, Rule, Scope, ScopeKind, Walls
 from proxy.core.target import Provider
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ class Bundles:
         name = provider.name
         if name in bundle.attempts:
             return bundle.attempts[name]
-        rules = bundle.budgets + provider.walls.rates + provider.walls.budgets
+        stored = self._rulebook.walls(Scope("provider", name))
+        around = provider.walls or stored or NO_WALLS
+        rules = bundle.budgets + around.rates + around.budgets
         made = None
         if rules:
             money = [rule for rule in rules if rule.measure == "money"]
@@ -117,7 +119,9 @@ class Bundles:
             if x.model is not None and x.model in patterns:
                 yield Scope("key_model", f"{caller.name}/{x.model}"), walls
         if x.route is not None:
-            yield Scope("model", x.route.model), x.route.walls
+            model = Scope("model", x.route.model)
+            stored = self._rulebook.walls(model)
+            yield model, x.route.walls or stored or NO_WALLS
         for scope in self._scopes(x, caller):
             around = self._rulebook.walls(scope)
             if around is not None:

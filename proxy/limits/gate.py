@@ -1,24 +1,30 @@
 """The walls, asked in the life of a request: admit, hold before every attempt, settle at the end.
 
+A request is first asked for by the length of its text, which costs nothing. Where that is refused
+and a closer look could help, its tokens are counted, beside the loop, and it is asked once more.
+
 Where the store cannot be asked the operator's policy decides: `deny`, `allow`, or `local`: the
 worker's share of every limit, counted by itself.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from proxy.base.errors import ProxyError
+from proxy.base.errors import ProxyError, Unreachable
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.gate import PriceList, Rates
-from proxy.core.quota import Demand, Grant, QuotaExceeded, QuotaUnknown
+from proxy.core.gate import Need, PriceList, Rates
+from proxy.core.quota import Demand, Grant, Quota, QuotaExceeded, QuotaUnknown, Scope
 from proxy.core.reply import Reply
 from proxy.core.target import Target
 from proxy.limits import answers, bounds
 from proxy.limits.bundles import AttemptQuota, Bundles
+from proxy.limits.closer import closer_need
+from proxy.limits.meter import Meter
+from proxy.limits.telling import Policy, say_degraded, tell
 from proxy.limits.waiting import WaitingRoom
 
-Policy = Literal["deny", "allow", "local"]
+_NEVER_SENT = Unreachable.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,15 @@ class GateOptions:
     limits: Policy = "local"
     budgets: Policy = "deny"
     budget_status: int = 429
+    max_queue: int = 0
 
 
-class _Asked(NamedTuple):
-    """What an attempt asks for, and the rates it was computed by."""
+class _Priced(NamedTuple):
+    """What the money of an attempt is reckoned from."""
 
-    demand: Demand
-    rates: Rates | None
+    need: Need
+    rates: Rates
+    most: bounds.Able
 
 
 class LimitsGate:
@@ -65,39 +73,43 @@ class LimitsGate:
     async def admit(self, x: Exchange) -> None:
         """Take what the request needs from every limit, or nothing."""
         bundle = self._bundles.of(x)
+        x.on_reply(lambda reply: tell(x, reply))
         if bundle.per_request is not None:
-            bounds.refuse_long(bounds.need(x), *bundle.per_request)
-        if bundle.rates is None:
+            await self._refuse_long(x, *bundle.per_request)
+        rates = bundle.rates
+        if rates is None:
             return
-        demand = Demand(x.id, bounds.tokens(bounds.need(x)) if bundle.counts_tokens else 0)
         try:
-            grant = await self._room.take(bundle.rates, demand, x.caller.name)
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
+            x.grant = await self._take_rates(x, rates, counts_tokens=bundle.counts_tokens)
         except QuotaUnknown:
-            x.grant = await self._admit_without_store(x, demand)
-            return
-        x.grant = grant
-        x.on_reply(lambda reply: _tell_rates(reply, grant))
+            say_degraded(x, "limits", self._options.limits)
+            own = self._local.of(x).rates
+            if self._options.limits == "local" and own is not None:
+                x.grant = await self._take_rates(x, own, counts_tokens=bundle.counts_tokens)
 
     async def hold(self, x: Exchange, target: Target, attempt: Attempt) -> None:
         """Hold the most that this attempt can cost, before it is sent."""
-        quota = self._bundles.attempt(self._bundles.of(x), target.provider)
-        if quota is None:
+        for earlier in x.attempts:
+            if earlier.hold is not None and earlier.error == _NEVER_SENT:
+                earlier.hold.cancel()  # What it held is there for this one.
+        provider = target.provider
+        asked = self._bundles.attempt(self._bundles.of(x), provider)
+        if asked is None:
             return
-        demand, rates = self._asked(x, target, quota)
         try:
-            grant = await quota.quota.take(demand)
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
+            grant, priced = await self._take_attempt(x, target, asked, asked.quota)
         except QuotaUnknown:
-            attempt.hold = await self._hold_without_store(x, target, quota, demand)
-            return
+            what, policy = "the limits of the provider", self._options.limits
+            if asked.has_money:
+                what, policy = "budgets", self._options.budgets
+            say_degraded(x, what, policy)
+            own = self._local.attempt(self._local.of(x), provider)
+            if policy == "allow" or own is None:
+                return
+            grant, priced = await self._take_attempt(x, target, asked, own.quota)
         attempt.hold = grant
-        if rates is not None:
-            if grant.money < demand.money:
-                x.cap = bounds.cap(bounds.need(x), rates, grant.money)
-            x.on_reply(lambda reply: _tell_budget(reply, grant))
+        if priced is not None and asked.hard:
+            _bound_output(x, attempt, grant, priced)
 
     def settle(self, x: Exchange) -> None:
         """Charge what was used; give back what a request that was never sent had taken."""
@@ -106,7 +118,7 @@ class LimitsGate:
             usage = attempt.usage
             used = usage.input + usage.output if usage is not None else 0
             tokens += used
-            reached = attempt.error != "connect" or used > 0
+            reached = attempt.error != _NEVER_SENT or used > 0
             if attempt.hold is not None:
                 if reached:
                     attempt.hold.settle(used, _charge(attempt, attempt.hold))
@@ -118,47 +130,81 @@ class LimitsGate:
                 x.grant.settle(tokens, 0)
             else:
                 x.grant.cancel()
-            self._room.freed()
+            if self._room.waiting:
+                self._room.freed(self._bundles.of(x).rates)
 
-    def _asked(self, x: Exchange, target: Target, quota: AttemptQuota) -> _Asked:
-        id = f"{x.id}/{len(x.attempts) + 1}"
-        if not (quota.has_money or quota.counts_tokens):
-            return _Asked(Demand(id), None)
+    async def _refuse_long(self, x: Exchange, limit: int, scope: Scope) -> None:
         need = bounds.need(x)
-        tokens = bounds.tokens(need) if quota.counts_tokens else 0
-        if not quota.has_money or bounds.is_free(x):
-            return _Asked(Demand(id, tokens), None)
+        if not bounds.is_long(need, limit):
+            return
+        if not bounds.is_long(bounds.at_best(need), limit):
+            need = await closer_need(x, need, _models(x)) or need
+        if bounds.is_long(need, limit):
+            raise bounds.too_long(need, limit, scope)
+
+    async def _take_rates(self, x: Exchange, quota: Quota, *, counts_tokens: bool) -> Grant:
+        demand = Demand(x.id, bounds.tokens(bounds.need(x)) if counts_tokens else 0)
+        room, key, most = self._room, x.caller.name, self._options.max_queue
+        try:
+            return await room.take(quota, demand, key, most)
+        except QuotaExceeded as no:
+            need = await self._closer_for_tokens(x, no)
+            if need is None:
+                raise self._refusal(no) from None
+        try:
+            return await room.take(quota, Demand(x.id, bounds.tokens(need)), key, most)
+        except QuotaExceeded as no:
+            raise self._refusal(no) from None
+
+    async def _take_attempt(
+        self, x: Exchange, target: Target, asked: AttemptQuota, quota: Quota
+    ) -> tuple[Grant, _Priced | None]:
+        id = f"{x.id}/{len(x.attempts) + 1}"
+        need, priced = None, None
+        if asked.counts_tokens or asked.has_money:
+            need = bounds.need(x)
+            priced = self._priced(x, target, asked, need)
+        try:
+            return await quota.take(_demand(id, need, priced, asked)), priced
+        except QuotaExceeded as no:
+            if no.denial.level.rule.measure == "tokens":
+                need = await self._closer_for_tokens(x, no, target)
+            else:
+                need = await _closer_for_money(x, no, target, priced)
+            if need is None:
+                raise self._refusal(no) from None
+        priced = self._priced(x, target, asked, need)
+        try:
+            return await quota.take(_demand(id, need, priced, asked)), priced
+        except QuotaExceeded as no:
+            raise self._refusal(no) from None
+
+    def _priced(
+        self, x: Exchange, target: Target, asked: AttemptQuota, need: Need
+    ) -> _Priced | None:
+        """Raises OperatorError for what has no price where a wall would have to know it."""
+        if not asked.has_money or bounds.is_free(x):
+            return None
         rates = None
         if x.operation.has_model and target.model:
-            rates = self._prices.most(target.provider.name, target.model, need.input, need.tier)
-        if rates is None:
-            if quota.hard:
-                raise bounds.unpriced(x, target)
-            return _Asked(Demand(id, tokens), None)
-        return _Asked(Demand(id, tokens, *bounds.money(need, rates)), rates)
+            name = target.provider.name
+            rates = self._prices.most(name, target.model, bounds.longest(need), need.tier)
+        if rates is not None:
+            return _Priced(need, rates, bounds.able(need, rates, stream=x.stream))
+        if asked.hard:
+            raise bounds.unpriced(x, target)
+        return None
 
-    async def _admit_without_store(self, x: Exchange, demand: Demand) -> Grant | None:
-        _say_degraded(x, "limits", self._options.limits)
-        if self._options.limits == "allow":
+    async def _closer_for_tokens(
+        self, x: Exchange, no: QuotaExceeded, target: Target | None = None
+    ) -> Need | None:
+        level = no.denial.level
+        if level.rule.measure != "tokens":
             return None
-        rates = self._local.of(x).rates
-        try:
-            return await rates.take(demand) if rates is not None else None
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
-
-    async def _hold_without_store(
-        self, x: Exchange, target: Target, asked: AttemptQuota, demand: Demand
-    ) -> Grant | None:
-        policy = self._options.budgets if asked.has_money else self._options.limits
-        _say_degraded(x, "budgets" if asked.has_money else "the limits of the provider", policy)
-        own = self._local.attempt(self._local.of(x), target.provider)
-        if policy == "allow" or own is None:
+        need = bounds.need(x)
+        if bounds.tokens(bounds.at_best(need)) > level.remaining:
             return None
-        try:
-            return await own.quota.take(demand._replace(least=demand.money))
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
+        return await closer_need(x, need, (target.model,) if target is not None else _models(x))
 
     def _refusal(self, no: QuotaExceeded) -> ProxyError:
         if no.denial.level.rule.measure == "money":
@@ -166,30 +212,47 @@ class LimitsGate:
         return answers.limit_reached(no.denial)
 
 
+def _demand(id: str, need: Need | None, priced: _Priced | None, asked: AttemptQuota) -> Demand:
+    tokens = bounds.tokens(need) if need is not None and asked.counts_tokens else 0
+    return Demand(id, tokens) if priced is None else Demand(id, tokens, *bounds.money(*priced))
+
+
+async def _closer_for_money(
+    x: Exchange, no: QuotaExceeded, target: Target, priced: _Priced | None
+) -> Need | None:
+    level = no.denial.level
+    if level.rule.measure != "money" or priced is None:
+        return None
+    _, least = bounds.money(bounds.at_best(priced.need), priced.rates, priced.most)
+    if least > level.remaining:
+        return None
+    return await closer_need(x, priced.need, (target.model,))
+
+
+def _bound_output(x: Exchange, attempt: Attempt, grant: Grant, priced: _Priced) -> None:
+    """See to it that the answer cannot cost more than is held: a cap, or a meter on a stream."""
+    need, rates, most = priced
+    if need.output is not None:
+        return
+    whole, _ = bounds.money(*priced)
+    if grant.money < whole or x.cap is not None or not (most.certain or x.stream):
+        x.cap = bounds.cap(need, rates, grant.money, most)
+    elif not most.certain:
+        x.on_reply(lambda reply: _meter(x, attempt, reply, Meter(need, rates, grant)))
+
+
+def _meter(x: Exchange, attempt: Attempt, reply: Reply, meter: Meter) -> None:
+    if attempt is x.attempts[-1] and reply.answer is not None and reply.head.is_events:
+        meter.watch(x, reply.answer)
+
+
+def _models(x: Exchange) -> tuple[str, ...]:
+    """The vendors' names of all that it may go to."""
+    return tuple({target.model for target in x.route.targets}) if x.route is not None else ()
+
+
 def _charge(attempt: Attempt, hold: Grant) -> int:
     """What the attempt cost; where something was used that has no price, all that was held."""
     if attempt.cost is not None:
         return attempt.cost
     return hold.money if attempt.usage is not None else 0
-
-
-def _say_degraded(x: Exchange, what: str, policy: Policy) -> None:
-    if policy == "deny":
-        raise answers.unavailable(what)
-    line = (b"x-llm-proxy-degraded", f"{what}: {policy}".encode())
-    x.on_reply(lambda reply: reply.headers.append(line))
-
-
-def _tell_rates(reply: Reply, grant: Grant) -> None:
-    own = answers.rate_headers(grant.levels())
-    if own:
-        reply.headers = [
-            field for field in reply.headers if not field[0].lower().startswith(b"x-ratelimit-")
-        ]
-        reply.headers += own
-
-
-def _tell_budget(reply: Reply, grant: Grant) -> None:
-    field = answers.budget_header(grant.levels())
-    if field is not None:
-        reply.headers.append(field)

@@ -1,30 +1,47 @@
 """What a request may use at most, read from it before it is sent.
 
-The bounds hold whatever the vendor's tokenizer is: no text has more tokens than bytes. Pictures
-that the vendor fetches itself, and what it keeps from earlier (`previous_response_id`, files),
-are not in the body and are added here. Numbers out of all proportion are refused by name.
+The bounds hold whatever the vendor's tokenizer is: no text has more tokens than bytes. Pictures are
+counted apart, and what only the vendor knows (`previous_response_id`, files, what its tools find)
+makes the input endless. Numbers out of all proportion are refused by name.
+
+Names are looked for in the raw text, where a quote inside a string is escaped. Letters that are
+escaped too (`\\u0077eb_search`) are read as what they are.
 """
+
+import re
 
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.wire import operations
+from proxy.wire.asked import cap_of, choices_of, members
 from proxy.wire.body import Body
 
-MOST_TOKENS = 10**7
-MOST_CHOICES = 128  # As OpenAI's API description says of `n`.
 _OVERHEAD = 64  # Tokens around the text: roles, separators, the priming of the answer.
-_PICTURE = 4096  # Tokens of a picture that is only named: more than any vendor charges.
-_BYTES_PER_SECOND = 1000  # Of audio: no codec in use makes speech from fewer.
+_BYTES_PER_SECOND = 750  # Of audio: no codec in use makes speech from fewer.
 _BYTES_PER_TOKEN = 64  # Of a form: pictures and audio, at their dearest.
 _SPEECH = 4  # Tokens of audio for a byte of text, at the slowest reading.
 _SEARCHES = 10  # More than one answer makes.
 _PICTURE_MADE = 8192  # Tokens of a picture that is made, at the best quality.
+_MOST_LOOKED_AT = 16
+_MOST_IN_A_FORM = 10  # Pictures: what a form asks for may stand behind what is read of it.
+_DOCUMENTS_A_CALL = 100  # As rerankers bill: a call for so many, and long ones are several.
+_LONG_DOCUMENT = 250
 
 _MAKES_TEXT = frozenset(("chat", "completions", "responses"))
 _MAKES_PICTURES = frozenset(("images", "image_edits", "image_variations"))
-_CAPS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _KEPT_BY_VENDOR = ("previous_response_id", "conversation", "prompt")
+_SEARCH_OPTIONS = ("web_search_options", "search_parameters")
+_TYPE = b'"type"'
+_PICTURE = b'"image_url"'
+_MEMBER = re.compile(rb'"image_url"\s*:')
+_PICTURE_DATA = re.compile(rb'"image_url"\s*:\s*(?:\{\s*"url"\s*:\s*)?"data:image/')
+_TOOLS = re.compile(
+    rb'(?<!\\)"(?:web_search|search_parameters|file_search|code_interpreter|mcp|computer|file_id'
+    rb"|file_url|item_reference)"
+)
+_SEARCH = re.compile(rb'(?<!\\)"(?:web_search|search_parameters)')
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
 def need_of(x: Exchange) -> Need:
@@ -34,49 +51,94 @@ def need_of(x: Exchange) -> Need:
         return _of_json(x, body)
     length = body.length if isinstance(body, FormUpload | StreamUpload) else 0
     size = x.runtime.max_body if length is None else length
-    made = _PICTURE_MADE if x.operation.name in _MAKES_PICTURES else size // _BYTES_PER_TOKEN
+    makes = x.operation.name in _MAKES_PICTURES
     return Need(
-        input=size // _BYTES_PER_TOKEN + _PICTURE,
+        input=size // _BYTES_PER_TOKEN + _OVERHEAD,
+        pictures=_MOST_LOOKED_AT if makes else 0,
         endless=False,
-        output=made + _OVERHEAD,
+        output=_MOST_IN_A_FORM * _PICTURE_MADE if makes else size // _BYTES_PER_TOKEN + _OVERHEAD,
+        predicted=0,
         choices=1,
-        images=1 if x.operation.name in _MAKES_PICTURES else 0,
+        images=_MOST_IN_A_FORM if makes else 0,
         seconds=-(-size // _BYTES_PER_SECOND),
         searches=0,
+        calls=1,
         tier="",
     )
 
 
 def _of_json(x: Exchange, body: Body) -> Need:
-    name, raw = x.operation.name, body.raw
-    size = len(raw) + _OVERHEAD
-    choices = max(body.count("n", MOST_CHOICES) or 1, body.count("best_of", MOST_CHOICES) or 1)
-    if name in _MAKES_TEXT:
-        size += _PICTURE * (raw.count(b'"image_url"') + raw.count(b'"input_image"'))
-        caps = [cap for each in _CAPS if (cap := body.count(each, MOST_TOKENS)) is not None]
-        output = max(caps) * choices if caps else None
-    elif name in _MAKES_PICTURES:
-        output = _PICTURE_MADE * choices
-    else:
-        output = _SPEECH * size if x.operation is operations.SPEECH else 0
+    name = x.operation.name
+    makes_text = name in _MAKES_TEXT
+    text = _unescaped(body.raw)
+    typed = _TYPE in text  # Parts of messages and tools have one; plain conversations do not.
+    pictures, data = _pictures(text) if makes_text and typed else (0, 0)
+    size = len(body.raw) - data + _OVERHEAD
+    choices = choices_of(body, name)
+    makes = name in _MAKES_PICTURES
+    searches = _may_search(x, body) or (typed and _SEARCH.search(text) is not None)
     return Need(
         input=size,
-        endless=_is_endless(name, body),
-        output=output,
+        pictures=pictures,
+        endless=makes_text
+        and (
+            searches
+            or (typed and _TOOLS.search(text) is not None)
+            or (name == "responses" and any(each in body for each in _KEPT_BY_VENDOR))
+        ),
+        output=_output(name, body, choices, size),
+        predicted=len(body.value("prediction") or b"") * choices if name == "chat" else 0,
         choices=choices,
-        images=choices if name in _MAKES_PICTURES else 0,
+        images=choices if makes else 0,
         seconds=0,
-        searches=_SEARCHES if _may_search(x, raw) else 0,
+        searches=_SEARCHES if searches else 0,
+        calls=_calls(body) if name == "rerank" else 1,
         tier=(body.text("service_tier") or "") if "service_tier" in body else "",
     )
 
 
-def _may_search(x: Exchange, raw: bytes) -> bool:
+def _output(name: str, body: Body, choices: int, size: int) -> int | None:
+    if name in _MAKES_TEXT:
+        cap = cap_of(body, name)
+        return cap * choices if cap is not None else None
+    if name in _MAKES_PICTURES:
+        return _PICTURE_MADE * choices
+    return _SPEECH * size if name == operations.SPEECH.name else 0
+
+
+def _pictures(text: bytes) -> tuple[int, int]:
+    """How many pictures are to be looked at, and how many bytes of them stand in the text."""
+    found = data = 0
+    at = text.find(_PICTURE)
+    while at >= 0:
+        found += _MEMBER.match(text, at) is not None
+        match = _PICTURE_DATA.match(text, at)
+        end = at + len(_PICTURE)
+        if match is not None:
+            end = text.find(b'"', match.end())
+            data += end - match.end()
+        at = text.find(_PICTURE, end)
+    return found, data
+
+
+def _calls(body: Body) -> int:
+    documents = members(body.value("documents"))
+    return 1 + (documents + len(body.raw) // _LONG_DOCUMENT) // _DOCUMENTS_A_CALL
+
+
+def _may_search(x: Exchange, body: Body) -> bool:
     model = x.model or ""
-    return b"web_search" in raw or "search" in model or "sonar" in model
-
-
-def _is_endless(name: str, body: Body) -> bool:
-    if name == "responses" and any(each in body for each in _KEPT_BY_VENDOR):
+    if "search" in model or "sonar" in model:
         return True
-    return name in _MAKES_TEXT and (b'"file_id"' in body.raw or b'"file_url"' in body.raw)
+    return any(each in body for each in _SEARCH_OPTIONS)
+
+
+def _unescaped(raw: bytes) -> bytes:
+    if b"\\" not in raw or b"\\u00" not in raw:  # The first alone is found at once.
+        return raw
+    return _ESCAPED.sub(lambda found: _letter(int(found[1], 16)), raw)
+
+
+def _letter(code: int) -> bytes:
+    letter = bytes((code,))
+    return letter if letter.isalnum() or letter == b"_" else b" "  # No new quotes or backslashes.

@@ -1,8 +1,12 @@
 """Where requests wait for a slot: bounded, and fair between keys.
 
-Each key has a line of its own; the lines take turns, so that one that sends a thousand requests
-keeps another waiting for one turn only. A slot that ends in this worker wakes the next at once;
-one that ends elsewhere is found by asking again now and then.
+Whoever meets a limit on concurrency that is full waits for that limit. Each key has a line of its
+own there; the lines take turns, so that one that sends a thousand requests keeps another waiting
+for one turn only. A slot that ends in this worker wakes the next at once; one that ends elsewhere
+is found by asking again now and then. Who comes later does not overtake.
+
+A wake is a promise that somebody tries: who was woken and does not take, for whatever reason,
+passes it on.
 """
 
 import asyncio
@@ -10,80 +14,145 @@ from collections import deque
 
 from proxy.core.quota import Demand, Grant, Quota, QuotaExceeded
 
+LONGEST = 60.0
+"""Seconds that a request waits."""
+
 _LOOK_AGAIN = 0.1  # Seconds: for slots that another worker freed.
-_LONGEST = 60.0
+
+_Line = deque["asyncio.Future[None]"]
 
 
 class WaitingRoom:
     """One for each worker."""
 
-    __slots__ = ("_lines", "_most", "waiting")
+    __slots__ = ("_halls", "waiting")
 
-    def __init__(self, most: int) -> None:
-        """`most`: requests that may wait at the same time; 0: none."""
-        self._most = most
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+    def __init__(self) -> None:
+        self._halls: dict[str, dict[str, _Line]] = {}  # By Rule.key, then by the caller's key.
         self.waiting = 0
 
-    async def take(self, quota: Quota, demand: Demand, key: str) -> Grant:
-        """Take, or wait for a slot and take. Raises QuotaExceeded, QuotaUnknown."""
-        try:
-            return await quota.take(demand)
-        except QuotaExceeded as no:
-            if not self._may_wait(no):
-                raise
-        return await self._wait(quota, demand, key)
-
-    def freed(self) -> None:
-        """A slot may have been freed: let the next one try."""
-        if not self.waiting:
-            return
-        for key, line in list(self._lines.items()):
-            while line:
-                first = line.popleft()
-                if not first.done():
-                    first.set_result(None)
-                    self._lines[key] = self._lines.pop(key)  # Its next turn comes after the others.
-                    return
-            del self._lines[key]
-
-    async def _wait(self, quota: Quota, demand: Demand, key: str) -> Grant:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _LONGEST
+    async def take(self, quota: Quota, demand: Demand, key: str, most: int) -> Grant:
+        """Take, or wait for a slot and take, if fewer than `most` wait. Raises QuotaExceeded,
+        QuotaUnknown."""
+        full = self._hall_before(quota) if self.waiting else None
+        if full is None or self.waiting >= most:
+            try:
+                return await quota.take(demand)
+            except QuotaExceeded as no:
+                full = _full(no)
+                if full is None or self.waiting >= most:
+                    raise
         self.waiting += 1
-        front = False
         try:
-            while True:
-                await self._turn(key, front=front)
-                try:
-                    return await quota.take(demand)
-                except QuotaExceeded as no:
-                    if not self._is_slot(no) or loop.time() >= until:
-                        raise
-                front = True  # It was its turn: it keeps its place.
+            return await self._wait(quota, demand, key, full)
         finally:
             self.waiting -= 1
 
-    async def _turn(self, key: str, *, front: bool) -> None:
+    def freed(self, quota: Quota | None) -> None:
+        """A slot of each of its limits was freed: let the next ones try."""
+        if quota is not None and self._halls:
+            for rule in quota.rules:
+                if rule.measure == "concurrency":
+                    self._wake(rule.key)
+
+    def _hall_before(self, quota: Quota) -> str | None:
+        """The first of its limits that others wait for already."""
+        keys = (rule.key for rule in quota.rules if rule.measure == "concurrency")
+        return next((key for key in keys if key in self._halls), None)
+
+    async def _wait(self, quota: Quota, demand: Demand, key: str, full: str) -> Grant:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LONGEST
+        again = False
+        while True:
+            woken = await self._turn(full, key, front=again)
+            pass_on = woken
+            try:
+                grant = await quota.take(demand)
+            except QuotaExceeded as no:
+                now_full = _full(no)
+                if now_full is None or loop.time() >= until:
+                    raise
+                again = now_full == full  # It was its turn: it keeps its place.
+                pass_on = woken and not again
+            else:
+                pass_on = _has_more(grant, full)
+                return grant
+            finally:
+                if pass_on:
+                    self._wake(full)
+            full = now_full
+
+    async def _turn(self, full: str, key: str, *, front: bool) -> bool:
+        """Return when it is this one's turn: woken, or first and a while has passed."""
         turn = asyncio.get_running_loop().create_future()
-        line = self._lines.setdefault(key, deque())
-        (line.appendleft if front else line.append)(turn)
+        line = self._join(full, key, turn, front=front)
         try:
-            async with asyncio.timeout(_LOOK_AGAIN):
-                await turn
-        except TimeoutError:
-            return
+            while not await _woken(turn):
+                if line[0] is turn:
+                    return False
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._wake(full)
+            raise
+        else:
+            return True
         finally:
-            turn.cancel()
-            if turn in line:
-                line.remove(turn)
-            if not line and self._lines.get(key) is line:
-                del self._lines[key]
+            self._leave(full, key, turn)
 
-    def _may_wait(self, no: QuotaExceeded) -> bool:
-        return self.waiting < self._most and self._is_slot(no)
+    def _join(self, full: str, key: str, turn: "asyncio.Future[None]", *, front: bool) -> _Line:
+        hall = self._halls.setdefault(full, {})
+        line = hall.get(key)
+        if line is None:
+            line = hall[key] = deque()
+        if front:
+            line.appendleft(turn)
+            first = {key: line}
+            self._halls[full] = first | hall
+        else:
+            line.append(turn)
+        return line
 
-    @staticmethod
-    def _is_slot(no: QuotaExceeded) -> bool:
-        denial = no.denial
-        return denial.level.rule.measure == "concurrency" and denial.level.rule.limit > 0
+    def _leave(self, full: str, key: str, turn: "asyncio.Future[None]") -> None:
+        hall = self._halls.get(full)
+        line = hall.get(key) if hall is not None else None
+        if hall is None or line is None:
+            return
+        if turn in line:
+            line.remove(turn)
+        if not line:
+            del hall[key]
+            if not hall:
+                del self._halls[full]
+
+    def _wake(self, full: str) -> None:
+        hall = self._halls.get(full, {})
+        for key, line in list(hall.items()):
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    hall[key] = hall.pop(key)  # Its next turn comes after the others.
+                    return
+
+
+async def _woken(turn: "asyncio.Future[None]") -> bool:
+    """Wait for a while. Whether it was woken."""
+    try:
+        async with asyncio.timeout(_LOOK_AGAIN):
+            await asyncio.shield(turn)
+    except TimeoutError:
+        return turn.done()
+    return True
+
+
+def _full(no: QuotaExceeded) -> str | None:
+    """The limit on concurrency that refuses and may open, or None."""
+    rule = no.denial.level.rule
+    return rule.key if rule.measure == "concurrency" and rule.limit > 0 else None
+
+
+def _has_more(grant: Grant, full: str) -> bool:
+    """Whether there are more slots than the one that was taken: of those freed elsewhere nobody
+    tells."""
+    return any(level.rule.key == full and level.remaining > 0 for level in grant.levels())

@@ -109,12 +109,22 @@ def _body(x: Exchange, model: str) -> bytes | Upload:
         if _asks_usage(x):
             _ask_usage(body)
         if x.cap is not None and (name := _CAPS.get(x.operation.name)) is not None:
-            reasons = name == "max_tokens" and model.startswith(_REASONING)
-            body.set("max_completion_tokens" if reasons else name, b"%d" % x.cap)
+            _cap(body, name, x.cap, reasons=model.startswith(_REASONING))
         return body.raw
     if isinstance(body, FormUpload) and model:
         body.replace_model(model)
     return body
+
+
+def _cap(body: Body, name: str, cap: int, *, reasons: bool) -> None:
+    """Set the cap on output. Of two names a vendor refuses both: one that is there is no number,
+    or ours for another target."""
+    other = "max_completion_tokens" if name == "max_tokens" else None
+    if reasons and other is not None:
+        name, other = other, name
+    if other is not None and other in body:
+        body.set(other, b"null")
+    body.set(name, b"%d" % cap)
 
 
 def _asks_usage(x: Exchange) -> bool:

@@ -22,6 +22,8 @@ class _Family:
 
 FAMILIES: Mapping[str, _Family] = {
     "in_flight": _Family("Requests being served now.", "worker"),
+    "queue": _Family("Requests that wait for a slot.", "worker"),
+    "quota_store_failing": _Family("1 while limits and budgets cannot be counted.", "worker"),
     "loop_lag_seconds": _Family(
         "Latest that the event loop was, within the last second.", "worker"
     ),

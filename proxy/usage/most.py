@@ -11,6 +11,7 @@ from proxy.core.gate import Rates
 from proxy.usage.pricer import Pricer
 from proxy.usage.prices.outputs import most_output
 from proxy.usage.prices.price import Price
+from proxy.usage.tokens.images import most_picture
 
 _FRESH = 1.0  # Seconds; prices have dates from which they are in force.
 _MOST_KEPT = 4096
@@ -55,6 +56,7 @@ class Most:
             search=max(price.search for price in prices),
             image=max(price.image for price in prices),
             hour=max(price.audio_hour for price in prices),
+            picture=most_picture(model),
             window=prices[0].context_window,
             most_output=most_output(model),
         )

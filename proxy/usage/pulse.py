@@ -1,8 +1,9 @@
 """What only a worker knows of itself, once a second, in a small file for control to read.
 
 Counts of requests come from the records; this is for what no record says: requests in flight, how
-late the event loop is, whether the spool can be written. A file that is older than `STALE` belongs
-to a worker that is gone; so does one from the future, as the clock may have stepped back since.
+late the event loop is, whether the spool can be written and limits can be counted. A file that is
+older than `STALE` belongs to a worker that is gone; so does one from the future, as the clock may
+have stepped back since.
 """
 
 import asyncio
@@ -34,6 +35,8 @@ class Pulse:
     spool_failing: bool
     spool_lost: int
     spool_waiting: int
+    queue: int = 0  # Requests that wait for a slot.
+    quota_failing: str | None = None  # Why limits and budgets cannot be counted.
 
 
 async def beat(folder: Path, worker: str, take: Callable[[float], Pulse]) -> None:

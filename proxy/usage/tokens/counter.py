@@ -1,6 +1,6 @@
-"""The port `TokenCounter`: which answers are counted, and a thread that counts them.
+"""The port `TokenCounter`: what is counted, and a thread that counts it.
 
-A worker has one thread and a queue with an end. Whatever would make an answer wait longer than the
+A worker has one thread and a queue with an end. Whatever would make anybody wait longer than the
 deadline (a full queue, a text that is too long, an encoding that is still being loaded) leaves the
 estimate in its place. The text of streams is kept only for targets that are known to be silent
 about usage: a worker finds that out once for each, from an answer without it.
@@ -9,17 +9,18 @@ about usage: a worker finds that out once for each, from an answer without it.
 import asyncio
 import logging
 import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 from proxy.core.exchange import Exchange
 from proxy.usage.tokens.counting import Job, count_tokens
-from proxy.usage.tokens.encodings import Encodings
+from proxy.usage.tokens.encodings import Encodings, encoding_name
 from proxy.usage.tokens.inputs import COUNTABLE
+from proxy.usage.tokens.most_input import Question, most_input
 from proxy.usage.tokens.ranks import NoRanks
 from proxy.usage.tokens.transcript import BoundedTranscript
 from proxy.wire.body import Body
-from proxy.wire.record import Usage
 from proxy.wire.tail import Tail
 from proxy.wire.usage import read_usage
 
@@ -27,6 +28,9 @@ log = logging.getLogger("llm-proxy.tokens")
 
 DEADLINE: Final = 1.0
 """Seconds that an answer may wait for its count."""
+PATIENCE: Final = 5.0
+"""Seconds that a request may wait for its count while an encoding is still to be loaded: that
+happens once, and the request would be refused otherwise."""
 QUEUE: Final = 64
 """Answers that may wait at a time."""
 MOST_TARGETS: Final = 1024
@@ -38,6 +42,7 @@ _COUNT = re.compile(  # Not `max_output_tokens`, which answers repeat.
 )
 _LONGEST_NAME = 24
 
+T = TypeVar("T")
 _Target = tuple[str, str]
 
 
@@ -83,29 +88,48 @@ class ThreadCounter:
         job = Job(x.operation.name, x.attempts[-1].model, x.body.raw, body, streamed)
         if job.too_large:
             return
-        self._waiting += 1
-        try:
-            x.counted = await self._in_time(job)
-        except TimeoutError:
-            log.info("%s: counting its tokens took too long; they are estimated", x.id)
-        except NoRanks as error:
-            self._failed = True
-            log.warning("tokens are estimated, not counted: %s", error)
-        except Exception:
-            # What a vendor or a caller wrote may be stranger than we thought: never an error.
-            log.exception("%s: its tokens could not be counted", x.id)
-        finally:
-            self._waiting -= 1
+        x.counted = await self._in_time(
+            x.id, lambda: count_tokens(job, self._encodings), self._deadline
+        )
+
+    async def count_input(self, x: Exchange, models: Sequence[str], /) -> int | None:
+        """The most tokens of input that it can have, if that can be counted within the deadline."""
+        if self._closed or self._failed or self._waiting >= QUEUE or not isinstance(x.body, Body):
+            return None
+        if x.operation.name not in COUNTABLE or not models:
+            return None
+        question = Question(tuple(models), x.body.raw)
+        if question.too_large:
+            return None
+        loaded = all(self._encodings.has(encoding_name(model)) for model in models)
+        deadline = self._deadline if loaded else max(PATIENCE, self._deadline)
+        return await self._in_time(x.id, lambda: most_input(question, self._encodings), deadline)
 
     def close(self) -> None:
         """Drop what waits; what is being counted ends by itself."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_time(self, job: Job) -> Usage | None:
+    async def _in_time(
+        self, request: str, work: Callable[[], T | None], deadline: float
+    ) -> T | None:
+        """What comes of it, or None where it took too long or could not be done."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._deadline):
-            return await loop.run_in_executor(self._pool, _work, job, self._encodings)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(deadline):
+                return await loop.run_in_executor(self._pool, _without_panic, work)
+        except TimeoutError:
+            log.info("%s: counting its tokens took too long; they are estimated", request)
+        except NoRanks as error:
+            self._failed = True
+            log.warning("tokens are estimated, not counted: %s", error)
+        except Exception:
+            # What a vendor or a caller wrote may be stranger than we thought: never an error.
+            log.exception("%s: its tokens could not be counted", request)
+        finally:
+            self._waiting -= 1
+        return None
 
     def _remember(self, target: _Target) -> None:
         silent = self._silent
@@ -117,10 +141,10 @@ class ThreadCounter:
         silent[target] = None
 
 
-def _work(job: Job, encodings: Encodings) -> Usage | None:
+def _without_panic(work: Callable[[], T | None]) -> T | None:
     """What the thread does. Raises no BaseException of tiktoken's: a panic in Rust is one."""
     try:
-        return count_tokens(job, encodings)
+        return work()
     except Exception:
         raise
     except BaseException as panic:

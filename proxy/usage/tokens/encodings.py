@@ -19,6 +19,10 @@ _OLDER = re.compile(
     r"(?:gpt-4(?![.o\d])|gpt-3\.?5|text-embedding-(?:ada|3)|(?:davinci|babbage)-002)"
 )
 
+_OPENAI = re.compile(
+    r"(?:chatgpt-|gpt-(?!oss)|o[134](?:-|$)|text-embedding-|davinci-002|babbage-002|codex-)"
+)
+
 # How text is split before merging. Part of an encoding's definition, as published with its ranks.
 _ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 _UPPER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}"
@@ -53,6 +57,11 @@ def encoding_name(model: str) -> str:
     return CL100K if _OLDER.match(plain_name(model)) else O200K
 
 
+def is_openai(model: str) -> bool:
+    """Whether a vendor's model is of a family whose encoding is published."""
+    return _OPENAI.match(plain_name(model)) is not None
+
+
 class Encodings:
     """All encodings of a worker. For one thread: `get` reads files and takes its time."""
 
@@ -61,6 +70,10 @@ class Encodings:
     def __init__(self, cache: Path | None = None) -> None:
         self._cache = cache
         self._loaded: dict[str, Encoding | NoRanks] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether `get` is quick."""
+        return name in self._loaded
 
     def get(self, name: str) -> Encoding:
         """The encoding. Raises NoRanks, and again without another look at the disk."""

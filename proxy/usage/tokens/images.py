@@ -90,13 +90,42 @@ _FORMULAS: tuple[tuple[str, Callable[[Size, str], int]], ...] = (
 )
 _USUAL = Tiles(85, 170)
 
+# The most that one picture can be, of whatever size, by the beginning of a model's name.
+_MOST: tuple[tuple[str, int], ...] = (
+    ("gpt-4o-mini", 2833 + 8 * 5667),
+    ("gpt-", 4_096),
+    ("chatgpt-", 4_096),
+    ("o1", 4_096),
+    ("o3", 4_096),
+    ("o4", 4_096),
+    ("computer-use", 4_096),
+    ("claude", 5_120),
+    ("gemini", 4_352),
+)
+_MOST_OF_OTHERS = 16_384
+
 
 def image_tokens(model: str, url: object, detail: object = None) -> int:
     """Tokens of one picture. `detail` is low, high or auto, which is taken for high."""
-    size = size_of_data_url(url) if isinstance(url, str) and url[:5].lower() == "data:" else None
+    size = _size(url)
     name = plain_name(model)
     formula = next((each for start, each in _FORMULAS if name.startswith(start)), _USUAL)
     return formula(size or ASSUMED, "low" if detail == "low" else "high")
+
+
+def is_sized(url: object) -> bool:
+    """Whether the picture's size is at hand."""
+    return _size(url) is not None
+
+
+def most_picture(model: str) -> int:
+    """The most tokens that one picture can be."""
+    name = plain_name(model)
+    return next((most for start, most in _MOST if name.startswith(start)), _MOST_OF_OTHERS)
+
+
+def _size(url: object) -> Size | None:
+    return size_of_data_url(url) if isinstance(url, str) and url[:5].lower() == "data:" else None
 
 
 def _patches(width: float, height: float) -> int:

@@ -4,7 +4,14 @@ import pytest
 
 from proxy.base import periods
 
-for part in ("driven", "contract_grants", "contract_limits", "contract_money", "contract_random", "contract_scopes"):
+for part in (
+    "driven",
+    "contract_grants",
+    "contract_limits",
+    "contract_money",
+    "contract_random",
+    "contract_scopes",
+):
     pytest.register_assert_rewrite(f"tests.unit.stores_quota.quota_{part}")
 
 

@@ -211,3 +211,14 @@ async def test_limits_need_no_balance() -> None:
 async def test_without_balances_all_begins_at_nothing() -> None:
     quota = MemoryQuotas(wall=Clock()).bind((money(100, DAILY),))
     assert (await quota.take(demand(money=100))).money == 100
+
+
+async def test_a_request_waits_for_a_moment() -> None:
+    wall = money(100)
+    ledger = Ledger({wall.key: 70})
+    store = MemoryQuotas(ledger, wall=Clock())
+    async with running(store):
+        taking = asyncio.get_running_loop().create_task(store.bind((wall,)).take(demand(money=30)))
+        await ledger.called.wait()
+        ledger.may_answer.set()
+        assert (await taking).money == 30

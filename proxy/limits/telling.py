@@ -1,0 +1,36 @@
+"""What an answer's header fields say of limits and budgets, and of a store that is away."""
+
+from typing import Literal
+
+from proxy.core.exchange import Exchange
+from proxy.core.quota import Standing
+from proxy.core.reply import Reply
+from proxy.limits import answers
+
+Policy = Literal["deny", "allow", "local"]
+
+
+def tell(x: Exchange, reply: Reply) -> None:
+    """How the tightest walls stood when this was let through: ours in place of the vendor's."""
+    if x.grant is not None:
+        _tell_rates(reply, x.grant.standing())
+    hold = x.attempts[-1].hold if x.attempts else None
+    if hold is not None and (left := hold.standing().money) is not None:
+        reply.headers.append(answers.budget_header(left))
+
+
+def say_degraded(x: Exchange, what: str, policy: Policy) -> None:
+    """Have the answer say that a store was away. Raises StoreUnavailable for `deny`."""
+    if policy == "deny":
+        raise answers.unavailable(what)
+    line = (b"x-llm-proxy-degraded", f"{what}: {policy}".encode())
+    x.on_reply(lambda reply: reply.headers.append(line) if line not in reply.headers else None)
+
+
+def _tell_rates(reply: Reply, standing: Standing) -> None:
+    own = answers.rate_headers(standing.requests, standing.tokens)
+    if own:
+        reply.headers = [
+            field for field in reply.headers if not field[0].lower().startswith(b"x-ratelimit-")
+        ]
+        reply.headers += own

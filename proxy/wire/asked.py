@@ -1,0 +1,63 @@
+"""What a request's body says of how much it asks for: caps on output, choices, members of lists.
+
+Numbers that no request can mean are refused by name, whether anything is limited or not: whoever
+lets `max_tokens: -1` or `n: 1000` pass does not know what it will cost. Lists are read shallowly.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from proxy.wire.body import Body
+
+MOST_TOKENS = 10**7
+MOST_CHOICES = 128  # As OpenAI's API description says of `n`.
+
+CAPS: Mapping[str, tuple[str, ...]] = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "completions": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+}
+"""The names of the cap on output, by operation. A vendor ignores those of others, and so do we."""
+
+_MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def check(body: Body, operation: str) -> None:
+    """Raises BadRequest for a cap or a number of choices that is none."""
+    for name in CAPS.get(operation, ()):
+        _ = body.count(name, MOST_TOKENS)
+    _ = body.count("n", MOST_CHOICES)
+    _ = body.count("best_of", MOST_CHOICES)
+
+
+def cap_of(body: Body, operation: str) -> int | None:
+    """The largest cap on the output of one choice, or None. Raises BadRequest."""
+    largest = None
+    for name in CAPS.get(operation, ()):
+        cap = body.count(name, MOST_TOKENS)
+        if cap is not None and (largest is None or cap > largest):
+            largest = cap
+    return largest
+
+
+def choices_of(body: Body, operation: str) -> int:
+    """How many answers are asked for. Raises BadRequest."""
+    each = max(body.count("n", MOST_CHOICES) or 1, body.count("best_of", MOST_CHOICES) or 1)
+    return each * prompts(body.value("prompt")) if operation == "completions" else each
+
+
+def members(text: bytes | None) -> int:
+    """How many members the JSON text of a list has; 1 for anything else, 0 for nothing."""
+    if text is None:
+        return 0
+    return len(_MEMBERS.decode(text)) if text[:1] == b"[" else 1
+
+
+def prompts(text: bytes | None) -> int:
+    """How many prompts the JSON text of `prompt` holds: a list of numbers is one, in tokens."""
+    if text is None or text[:1] != b"[":
+        return 1
+    found = _MEMBERS.decode(text)
+    several = bool(found) and bytes(found[0])[:1] in {b'"', b"["}
+    return len(found) if several else 1
