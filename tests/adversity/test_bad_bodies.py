@@ -44,7 +44,7 @@ async def test_bad_names_of_models(proxy: Gateway, vendor: Vendor, model: bytes)
 async def test_numbers_with_10k_digits_are_the_vendor_s_business(
     proxy: Gateway, vendor: Vendor
 ) -> None:
-    body = SMALL[:-1] + b',"n":' + b"9" * 10_000 + b',"e":1e99999,"f":0.' + b"1" * 10_000 + b"}"
+    body = SMALL[:-1] + b',"seed":' + b"9" * 10_000 + b',"e":1e99999,"f":0.' + b"1" * 10_000 + b"}"
     caller = await proxy.call()
     for _ in range(2):
         assert (await caller.ask("POST", CHAT, body=body)).status == 200
