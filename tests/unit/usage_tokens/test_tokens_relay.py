@@ -28,6 +28,9 @@ class Scripted:
         self._wants = wants
         self._hears = hears
 
+    async def count_input(self, _x: Exchange, _models: Sequence[str]) -> int | None:
+        return None
+
     def listen(self, _x: Exchange) -> Transcript | None:
         return BoundedTranscript(200) if self._hears else None
 
