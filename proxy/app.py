@@ -5,13 +5,16 @@ import logging
 import os
 import socket
 import ssl
+from typing import TYPE_CHECKING
 
 from proxy.base.clock import wall
 from proxy.base.errors import OperatorError
 from proxy.base.tasks import Tasks
 from proxy.build.accounting import (
+    hold_book,
     keeps_records,
     ledger,
+    open_holds,
     open_spool,
     price_table,
     pricer,
@@ -29,6 +32,9 @@ from proxy.usage.most import Most
 from proxy.usage.pulse import Pulse, beat
 from proxy.usage.spool import Spool
 
+if TYPE_CHECKING:
+    from proxy.usage.holds_file import HoldsFile
+
 log = logging.getLogger("llm-proxy.app")
 
 _PATIENCE = 1.0  # Until what was spent before is known: rather a short wait than a refusal.
@@ -41,6 +47,7 @@ class App:
         self._worker = worker
         self._built: Built | None = None
         self._spool: Spool | None = None
+        self._holds: HoldsFile | None = None
         self._stores: Stores | None = None
         self._balances: SpentBefore | None = None
         self._lookup: Lookup | None = None
@@ -55,6 +62,8 @@ class App:
         self._spool = spool = open_spool(settings, self._worker)
         if keeps_records(settings):
             await asyncio.to_thread(spool.open)
+            self._holds = open_holds(settings, self._worker)
+            await asyncio.to_thread(self._holds.open)
         self._stores = quotas = stores(settings, self._balances)
         self._lookup = lookup(settings, self._forget_walls)
         if self._lookup is not None:
@@ -98,6 +107,8 @@ class App:
             await self._lookup.stop()
         if self._stores is not None:
             await self._stores.close()
+        if self._holds is not None:  # Before the budgets are free for another worker.
+            await asyncio.to_thread(self._holds.close)
         if self._balances is not None:
             await self._balances.close()
         if self._spool is not None:
@@ -112,7 +123,9 @@ class App:
             accounts = ledger(settings, prices, spool, self._worker)
             stored = self._lookup
             book = stored.walls if stored is not None else None
-            walls = gate(settings, stores, Most(prices), book)
+            holds = self._holds
+            kept = hold_book(settings, prices, holds, self._worker) if holds is not None else None
+            walls = gate(settings, stores, Most(prices), book, kept)
             return build(snapshot, accounts, old, walls, stored)
 
         try:  # In a thread: certificates and prices are files, read in tens of milliseconds.
@@ -148,6 +161,7 @@ class App:
             spool_waiting=self._spool.waiting,
             queue=self._stores.room.waiting if self._stores is not None else 0,
             quota_failing=self._stores.failing() if self._stores is not None else None,
+            keys_failing=self._lookup.callers.why_not() if self._lookup is not None else None,
         )
 
 

@@ -24,6 +24,7 @@ from proxy.build.bookkeeping import Bookkeeping
 from proxy.build.directory import keeper
 from proxy.build.reconcile import Reconciling, reconciling
 from proxy.build.telemetry import telemetry_options
+from proxy.config.addresses import Listen
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
 from proxy.stores.postgres.identity import PostgresIdentity
@@ -31,6 +32,7 @@ from proxy.stores.postgres.reports import PostgresReports
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
+from proxy.usage.holds_watch import watch_holds
 from proxy.usage.pulse import Pulse, pulses
 from proxy.wire.record import UsageRecord
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("llm-proxy.control")
 
 _LAST_LINES = 1.0  # Seconds.
+_PORT_AGAIN = 1.0
 
 
 class ControlPlane:
@@ -117,8 +120,9 @@ class ControlPlane:
         self._follower = Follower(spool, state, self._observe)
         self._following = self._tasks.spawn(self._follower.run(), name="follower")
         _ = self._tasks.spawn(self._access.run(), name="access log")
+        _ = self._tasks.spawn(watch_holds(spool), name="holds of dead workers")
 
-    async def _listen(self, snapshot: Snapshot) -> AdminServer | None:
+    async def _listen(self, snapshot: Snapshot) -> AdminServer:
         assert self._telemetry is not None
         books = self._books
         store = PostgresIdentity(self._store_address)
@@ -133,13 +137,26 @@ class ControlPlane:
         endpoints = admin_endpoints(sources, self._release, server.open)
         server.add(*(endpoint.route() for endpoint in endpoints))
         where = snapshot.settings.admin.listen
+        if not await self._open(server, where):
+            _ = self._tasks.spawn(self._open_later(server, where), name="admin port")
+        return server
+
+    async def _open(self, server: AdminServer, where: Listen, level: int = logging.ERROR) -> bool:
         try:
             await server.start(where.host, where.port)
         except OSError as error:
-            log.error("the admin port %s cannot be had: %s", where, error.strerror or error)  # noqa: TRY400
-            return None
+            reason = error.strerror or error
+            log.log(level, "the admin port %s cannot be had: %s; trying again", where, reason)
+            return False
         log.info("metrics and admin on http://%s:%d", where.host, server.port)
-        return server
+        return True
+
+    async def _open_later(self, server: AdminServer, where: Listen) -> None:
+        """Whoever has the port may end, and control lives long."""
+        while True:
+            await asyncio.sleep(_PORT_AGAIN)
+            if await self._open(server, where, logging.DEBUG):
+                return
 
     async def _tell_by(self, snapshot: Snapshot) -> None:
         """Telemetry by this snapshot; the counters of the one before go on."""
@@ -196,6 +213,8 @@ class ControlPlane:
             gauges.set("spool_dead_records_total", state.dead)
         if self._directory is not None and (age := self._directory.state().age) is not None:
             gauges.set("directory_age_seconds", age)
+        unread = {p.worker: int(p.keys_failing is not None) for p in workers}
+        gauges.replace("directory_failing", unread)
         gauges.replace("alerts_total", self._alerting.counts())
         gauges.set("alerts_waiting", self._alerting.waiting())
 
@@ -210,12 +229,11 @@ class ControlPlane:
             "config": self._snapshot.version,
             "store": "up" if why_not is None else why_not,
             "keys": self._keys_state(),
+            "alerts": self._alerting.state(),
+            "admin": "up" if self._settings().admin.key is not None else "off: no `admin.key`",
             "limits": next((p.quota_failing for p in workers if p.quota_failing), "up"),
             "store_failure": {"limits": policy.limits, "budgets": policy.budgets},
-            "workers": {
-                p.worker: "the spool cannot be written" if p.spool_failing else "up"
-                for p in workers
-            },
+            "workers": {p.worker: _worker_state(p) for p in workers},
         }
 
     def _keys_state(self) -> str:
@@ -233,6 +251,14 @@ class ControlPlane:
     def _settings(self) -> Settings:
         assert self._snapshot is not None
         return self._snapshot.settings
+
+
+def _worker_state(pulse: Pulse) -> str:
+    if pulse.spool_failing:
+        return "the spool cannot be written"
+    if pulse.keys_failing is not None:
+        return f"keys of the store cannot be looked up: {pulse.keys_failing}"
+    return "up"
 
 
 async def _in_time(last: Coroutine[None, None, None]) -> None:

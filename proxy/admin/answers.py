@@ -10,7 +10,8 @@ from proxy.admin.asked import etag
 from proxy.base.jsonio import dumps
 from proxy.core.identity import Document, StoredKey, StoredScope
 
-NO_CACHE: Mapping[str, str] = {"cache-control": "no-store"}
+NO_CACHE: Mapping[str, str] = {"cache-control": "no-store", "server": "llm-proxy"}
+"""Of every answer. `server`: aiohttp would name itself and its version."""
 
 
 def answer(

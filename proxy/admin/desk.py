@@ -30,6 +30,7 @@ SETTINGS_OF: Mapping[ScopeKind, str] = {
 }
 """Where the configuration has the walls of each kind of scope."""
 
+_OF_REQUESTS: frozenset[ScopeKind] = frozenset(("customer", "agent", "session", "tag"))
 _OWNERS: tuple[ScopeKind, ...] = ("team", "user", "project")
 
 
@@ -68,6 +69,21 @@ class Desk:
             code="redis_needed",
             param="budgets" if document.get("budgets") else "limits",
         )
+
+    def refuse_unrecorded(self, kind: ScopeKind, document: Document) -> None:
+        """A worker that counts in its memory begins with what was recorded, which must say whose
+        each request was."""
+        settings = self.settings()
+        if settings.telemetry.content != "none" or settings.redis is not None:
+            return
+        if kind in _OF_REQUESTS and document.get("budgets"):
+            raise Conflict(
+                f"with `telemetry.content: none` no record says of which {kind} a request was, so "
+                "this budget would begin at 0 with every start of a worker; set `redis`, or "
+                "`content: metadata`",
+                code="redis_needed",
+                param="budgets",
+            )
 
     def refuse_configured_key(self, name: str, hash_: bytes) -> None:
         """The configuration has this name, or this key."""

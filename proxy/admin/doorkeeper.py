@@ -1,9 +1,12 @@
 """Who may use the admin API: whoever has `admin.key`, or a virtual key with the role `admin`.
 
 Without `admin.key` the API is off for everybody. A key of the configuration or of the store must be
-good for a call too: not blocked, not expired, from an address that it may come from.
+good for a call too: not blocked, not expired, from an address that it may come from, of no team
+that is blocked or deleted. Whoever makes keys up has two connections to the store and no more, and
+never stands in the way of `admin.key`.
 """
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from proxy.core.identity import IdentityStore, StoredKey
 log = logging.getLogger("llm-proxy.admin")
 
 _ROLE = "role:admin"
+_AT_ONCE, _MOST_WAITING = 2, 64
 _SEND = "send the admin key, or a key with the role admin, as `Authorization: Bearer <key>`"
 
 
@@ -51,6 +55,8 @@ class KeyOrRole:
     def __init__(self, settings: Callable[[], Settings], store: IdentityStore) -> None:
         self._settings = settings
         self._store = store
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
 
     async def actor(self, authorization: str, address: str | None) -> str:
         settings, given = self._settings(), _bearer(authorization)
@@ -68,20 +74,32 @@ class KeyOrRole:
         return f"{stored.name} ({stored.id})"
 
     async def _stored(self, hash_: bytes) -> StoredKey | None:
+        if self._waiting >= _MOST_WAITING:
+            raise _unknown_now()
+        self._waiting += 1
         try:
-            return await self._store.key_by_hash(hash_)
+            async with self._places:
+                return await self._store.key_by_hash(hash_)
         except StoreAway as error:
             # Whoever asks is nobody yet: the reason, which may name hosts, is for the log.
             log.info("a key cannot be looked up: %s", error)
-            raise StoreUnavailable(
-                "whose key this is cannot be looked up now", headers=((b"retry-after", b"5"),)
-            ) from error
+            raise _unknown_now() from error
+        finally:
+            self._waiting -= 1
+
+
+def _unknown_now() -> StoreUnavailable:
+    return StoreUnavailable(
+        "whose key this is cannot be looked up now", headers=((b"retry-after", b"5"),)
+    )
 
 
 def is_admin_key(given: str, key: Secret | None) -> bool:
     """Whether it is the admin key. Raises AccessDenied where there is none."""
     if key is None:
-        raise AccessDenied("the admin API is off: `admin.key` is not set", code="admin_off")
+        raise AccessDenied(
+            "the admin API is off: set `admin.key` in the configuration", code="admin_off"
+        )
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key.reveal().encode())
 
 
@@ -96,7 +114,9 @@ def _admit(key: VirtualKey, address: str | None) -> None:
     if who.blocked or expired or not _from_there(who.networks, address):
         raise NotAuthenticated(_SEND)
     if _ROLE not in who.roles:
-        raise AccessDenied("this key has not the role `admin`")
+        raise AccessDenied(
+            "this key has not the role `admin`; use `admin.key`, or give it that role"
+        )
 
 
 def _from_there(networks: tuple[IPv4Network | IPv6Network, ...], address: str | None) -> bool:

@@ -45,10 +45,7 @@ class Keys:
         self._desk.refuse_configured_key(document["name"], known)
         made = StoredKey(new_id(), known, document)
         async with store.change(request[ORIGIN]) as change:
-            if await change.key_named(made.name) is not None:
-                raise Conflict("there is a key of this name", code="name_taken", param="name")
-            if (holder := await change.holder(known)) is not None:
-                raise Conflict(f"this key is known already, as {holder.id}", code="key_known")
+            await _refuse_known(change, made)
             await refuse_deleted_owners(change, document)
             made = await change.save_key("create", made)
         shown = self.shown(made)
@@ -146,6 +143,20 @@ def id_of(request: web.Request) -> str:
 def no_such_key() -> NotFound:
     """There is no living key of that id."""
     return NotFound("there is no key of this id", code="key_not_found")
+
+
+async def _refuse_known(change: Change, made: StoredKey) -> None:
+    if (same := await change.key_named(made.name)) is not None:
+        raise Conflict(
+            f"there is a key of this name, {same.id}: choose another, or change or rotate that one",
+            code="name_taken",
+            param="name",
+        )
+    if (holder := await change.holder(made.hash)) is not None:
+        raise Conflict(
+            f"this key is known already, as {holder.id}; leave `key` or `hash` out for a new one",
+            code="key_known",
+        )
 
 
 async def living(change: Change, id_: str, expected: str | None) -> StoredKey:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.admin.answers import answer_bytes
 from proxy.admin.asked import JSON, MERGE_PATCH
 from proxy.admin.endpoints import Endpoint, Handler, ref
 from proxy.admin.schemas import schemas
@@ -35,7 +36,7 @@ def serving(document: bytes) -> Handler:
     """Answers with the document."""
 
     async def serve(_request: web.Request) -> web.Response:
-        return web.Response(body=document, content_type=JSON)
+        return answer_bytes(document)
 
     return serve
 

@@ -44,12 +44,15 @@ class Scopes:
         kind, name = self._named(data)
         document = scope_document(data)
         self._desk.refuse_inexact(document)
+        self._desk.refuse_unrecorded(kind, document)
         self._desk.refuse_configured_scope(kind, name)
         async with store.change(request[ORIGIN]) as change:
             before = await change.scope(kind, name)
             if before is not None and before.deleted is None:
                 raise Conflict(
-                    f"there is an entry for this {kind}", code="name_taken", param="name"
+                    f"there is an entry for this {kind}: change it with PATCH or PUT",
+                    code="name_taken",
+                    param="name",
                 )
             made = await change.save_scope("create", StoredScope(kind, name, document), before)
         location = f"{self._path}/{quote(made.name if self._kind else made.id, safe='')}"
@@ -98,6 +101,7 @@ class Scopes:
             before = await _living(change, kind, name, expected)
             document = scope_document(revised(before.document))
             self._desk.refuse_inexact(document)
+            self._desk.refuse_unrecorded(kind, document)
             scope = await change.save_scope(action, replace(before, document=document), before)
         return answer(self._shown(scope), version=scope.version)
 

@@ -82,9 +82,10 @@ class AdminServer:
                 yield route.method, route.resource.canonical
 
     async def start(self, host: str, port: int) -> None:
-        """Begin to accept. Raises OSError when the address cannot be had."""
-        self._runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
+        """Begin to accept. Raises OSError when the address cannot be had; it can be tried again."""
+        if self._runner is None:
+            self._runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=1.0)
+            await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
         self.port = self._runner.addresses[0][1]
 
@@ -126,7 +127,7 @@ class AdminServer:
         accept = request.headers.get("accept", "")
         return web.Response(
             body=self._page.render(accept),
-            headers={"content-type": self._page.content_type(accept)},
+            headers={**NO_CACHE, "content-type": self._page.content_type(accept)},
         )
 
 

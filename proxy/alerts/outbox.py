@@ -77,6 +77,7 @@ class Outbox:
         self._timeouts = timeouts
         self._news = asyncio.Event()
         self.waiting = 0
+        self.failing = False  # Whether the last try came to nothing.
         self.counts = {"sent": 0, "failed": 0, "given_up": 0}
 
     def look(self) -> None:
@@ -114,6 +115,7 @@ class Outbox:
     async def _deliver(self, delivery: Delivery) -> None:
         receiver, pace = self._receiver, self._pace
         failure = await self._post(delivery)
+        self.failing = failure is not None
         if failure is None:
             await self._note(lambda: self._store.sent(delivery.id, receiver.id))
             self.counts["sent"] += 1

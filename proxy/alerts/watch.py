@@ -79,7 +79,7 @@ class Watch:
         self._oldest = wall() - _AT_START
         self._looked = self._tidied = float("-inf")
         self._news = asyncio.Event()
-        self._away = False
+        self.away = False  # Whether the last look failed for want of the store.
         self.kept = 0
 
     def apply(
@@ -100,9 +100,9 @@ class Watch:
                 if self._is_due() and await self.look():
                     send()
             except StoreAway as error:
-                if not self._away:
+                if not self.away:
                     log.warning("alerts wait for the store: %s", error)
-                self._away = True
+                self.away = True
             except Exception:
                 log.exception("looking for alerts failed; trying again")
             pause = max(self._pace.look, self._pace.rest * (monotonic() - began))
@@ -134,7 +134,7 @@ class Watch:
         if began - self._tidied >= self._pace.forget:
             await self._store.forget(self._receivers)
             self._tidied = began
-        self._shipped, self._looked, self._away = shipping.shipped, began, False
+        self._shipped, self._looked, self.away = shipping.shipped, began, False
         self._oldest = now - shipping.lag
         self.kept += new
         return new

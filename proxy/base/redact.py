@@ -25,7 +25,7 @@ _CREDENTIALS = (
     _pattern(
         "key authorization password secret _token",
         r"(\b(?:x-)?(?:[a-z]+-)?(?:api[-_]?keys?|authorization|password|secret|"
-        r"(?:access|refresh|id)_token)\b[\"']?\s*[:=,]\s*[b\"'\[]*)"
+        r"(?:access|refresh|id)_token)\b[\"']?\s*[:=,]\s*(?:b?[\"'\[]+){0,2})"
         r"(?!Bearer\b|Basic\b)[^\s\"',;&\])}]{4,}",
     ),
     _pattern("://", r"(://[^\s/:@]*:)[^\s/@]+(?=@)"),

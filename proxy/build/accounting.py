@@ -10,7 +10,11 @@ from pathlib import Path
 from proxy.build.walls import has_walls
 from proxy.config.accounting import Price as PriceSettings
 from proxy.config.settings import Settings
+from proxy.core.hold_book import HoldBook
 from proxy.core.ledger import Ledger
+from proxy.usage.holds_book import SlotBook
+from proxy.usage.holds_file import HoldsFile
+from proxy.usage.holds_taken import holds_beside
 from proxy.usage.ledger import NoLedger, SpoolLedger, UnwrittenLedger
 from proxy.usage.pricer import Pricer, Vendor
 from proxy.usage.prices.files import in_force
@@ -35,6 +39,19 @@ def open_spool(settings: Settings, worker: str) -> Spool:
     chosen = settings.spool
     options = SpoolOptions(chosen.sync, chosen.segment, chosen.age)
     return Spool(spool_folder(settings), worker, options)
+
+
+def open_holds(settings: Settings, worker: str) -> HoldsFile:
+    """Where the worker keeps its holds of money. Nothing is created before it is opened."""
+    return HoldsFile(holds_beside(spool_folder(settings)), worker)
+
+
+def hold_book(settings: Settings, pricer: Pricer, file: HoldsFile, worker: str) -> HoldBook | None:
+    """The book of holds of a runtime; None where nothing is recorded."""
+    if not keeps_records(settings):
+        return None
+    discreet = settings.telemetry.content == "none"
+    return SlotBook(file, Identity(worker), pricer.version, discreet=discreet)
 
 
 def price_table(settings: Settings) -> PriceTable:

@@ -98,6 +98,20 @@ class Alerting:
         """Deliveries that wait, as of the last look."""
         return sum(line.outbox.waiting for line in self._lines)
 
+    def state(self) -> str:
+        """In words, without the names of receivers: `none` where nobody is to be told."""
+        if not self._lines:
+            return "none"
+        if self._watch.away:
+            return "they wait for the store"
+        failing = sum(line.outbox.failing for line in self._lines)
+        if failing:
+            return (
+                f"{failing} of {len(self._lines)} receivers did not take the last one, "
+                f"{self.waiting()} wait; the log has the reason"
+            )
+        return "up"
+
     def _send(self) -> None:
         for line in self._lines:
             line.outbox.look()

@@ -24,6 +24,7 @@ from proxy.config.settings import Settings
 from proxy.core.quota import Calendar, QuotaUnknown, Rule, Scope, ScopeKind, Spent, Wanted
 from proxy.core.spending import known_as
 from proxy.stores.postgres.cluster import has_data
+from proxy.usage.holds_taken import Owner, take_over
 from proxy.usage.segments import list_segments, sizes_of
 
 _LONGEST_LINE = 256 * 1024 * 1024
@@ -36,6 +37,7 @@ class SpentBefore:
 
     def __init__(self, settings: Settings, worker: str) -> None:
         store = settings.store
+        self._owner = Owner(worker, os.getpid())
         self._embedded = isinstance(store, str)
         self._data_dir = settings.data_dir
         self._spool = spool_folder(settings)
@@ -58,6 +60,8 @@ class SpentBefore:
         try:
             if not await asyncio.to_thread(self._counts_alone):
                 raise QuotaUnknown("another worker still spends from the same budgets")
+            # What it held when it died counts before anything is added up.
+            _ = await asyncio.to_thread(take_over, self._spool, self._owner)
             if await asyncio.to_thread(self._nothing_recorded):
                 return [Spent(0)] * len(wanted)
             questions = [_question(each, of) for each, of in zip(wanted, spans, strict=True)]

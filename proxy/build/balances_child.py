@@ -96,7 +96,7 @@ class Answering:
             self._address, self._store = address, PostgresBalances(address)
         try:
             async with asyncio.timeout(_PATIENCE):
-                return await self._store.shipped(questions, spool)
+                return await _asked_twice(self._store, questions, spool)
         except TimeoutError:
             raise StoreAway(f"no answer within {_PATIENCE:.0f} s") from None
 
@@ -105,6 +105,19 @@ class Answering:
         if self._store is not None:
             await self._store.close()
             self._store = None
+
+
+async def _asked_twice(
+    store: PostgresBalances, questions: Sequence[Question], spool: str | None
+) -> Shipped:
+    """A connection that was kept may be one to a server that was restarted since: then anew."""
+    kept = store.connected
+    try:
+        return await store.shipped(questions, spool)
+    except StoreAway:
+        if not kept:
+            raise
+    return await store.shipped(questions, spool)
 
 
 def _address(asked: Asked) -> str | None:

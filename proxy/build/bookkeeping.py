@@ -64,7 +64,8 @@ class Bookkeeping:
         return self._why_not if state is None else state.reason
 
     async def _run(self) -> None:
-        await asyncio.sleep(_LET_WORKERS_START)
+        if not isinstance(self._store, Secret):
+            await asyncio.sleep(_LET_WORKERS_START)
         dsn = await self._address()
         self.address = dsn
         self._usage = usage = PostgresUsage(dsn)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from proxy.build.walls import has_walls, rulebook
 from proxy.config.settings import Settings
 from proxy.core.gate import Gate, PriceList, Rulebook
+from proxy.core.hold_book import HoldBook
 from proxy.core.quota import Balances, QuotaStore, Rule
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
@@ -66,20 +67,26 @@ def stores(settings: Settings, balances: Balances | None = None) -> Stores:
 
 
 def gate(
-    settings: Settings, stores: Stores, prices: PriceList, stored: Rulebook | None = None
+    settings: Settings,
+    stores: Stores,
+    prices: PriceList,
+    stored: Rulebook | None = None,
+    book: HoldBook | None = None,
 ) -> Gate | None:
-    """The gate of a runtime; None where nothing can be limited. `stored`: walls of the store."""
+    """The gate of a runtime; None where nothing can be limited. `stored`: walls of the store.
+    `book`: where holds outlive the worker."""
     if not has_walls(settings) and settings.store == "none":
         return None
-    book = rulebook(settings, stored)
+    rules = rulebook(settings, stored)
     policy = settings.store_failure
     # What is written needs Redis where there are several workers; walls of the store may come all
     # the same, and then each worker has its share, so that no wall is passed.
     share = 1 if settings.redis is not None else settings.worker_count
     return LimitsGate(
-        Bundles(stores.shared, book, share),
-        Bundles(stores.local, book, share=settings.worker_count),
+        Bundles(stores.shared, rules, share),
+        Bundles(stores.local, rules, share=settings.worker_count),
         prices,
         stores.room,
         GateOptions(policy.limits, policy.budgets, settings.budget_status, settings.max_queue),
+        book=book,
     )

@@ -51,6 +51,9 @@ class TokenDirectory:
     async def bearer(self, token: str) -> Caller | None:
         return await self.bearers.bearer(token)
 
+    def refuse_unready(self) -> None:
+        """Nothing is kept anywhere."""
+
 
 def tokens(settings: Settings, old: Tokens | None = None) -> Tokens | None:
     """The bearers of a configuration, with the keys that `old` has; None where no issuer is

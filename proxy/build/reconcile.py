@@ -2,8 +2,8 @@
 
 A worker that is killed leaves its holds charged in full. Of a request that had ended its record is
 in the spool, and so in the store some time later: then the hold becomes what the attempt cost. Of a
-request that was under way there is no record and never will be: its hold stays charged in full, for
-nobody knows what the vendor did.
+request that was under way a record is made that says what was held (usage/holds_taken.py): its hold
+stays charged in full, for nobody knows what the vendor did.
 
 A record is written when its request has ended, never before, so a hold whose request has one needs
 no other sign of being left behind. If its worker lives after all (its settlement waits for Redis),
@@ -36,9 +36,10 @@ _HOLD = re.compile(r"(req_[0-9a-f]{32})/([1-9]\d{0,3})")
 class AttemptCosts(Protocol):
     """What is recorded of attempts."""
 
-    async def costs(self, requests: Sequence[str]) -> Mapping[str, tuple[int | None, ...]]:
+    async def costs(self, requests: Sequence[str]) -> Mapping[str, tuple[int | None, ...] | None]:
         """By request, of those that have a record: nano-USD of each attempt in its order, None
-        where something was used that has no price. Raises StoreAway."""
+        where something was used that has no price. None for a record that was made of the holds of
+        a dead worker. Raises StoreAway."""
 
 
 class Reconciler:
@@ -80,8 +81,12 @@ class Reconciler:
                 self._correct(id, recorded[request], number)
         return self.corrected - before
 
-    def _correct(self, id: str, costs: tuple[int | None, ...], number: int) -> None:
-        cost = costs[number - 1] if number <= len(costs) else 0  # One that was never sent.
+    def _correct(self, id: str, costs: tuple[int | None, ...] | None, number: int) -> None:
+        cost: int | None = 0  # One that was never sent.
+        if costs is None:
+            cost = None
+        elif number <= len(costs):
+            cost = costs[number - 1]
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known.add(id)

@@ -25,7 +25,10 @@ class AdminApi:
     def __init__(self, settings: Settings) -> None:
         """Raises ApiRefused where there can be no API."""
         if settings.admin.key is None:
-            raise ApiRefused("the configuration has no `admin.key`, so the admin API is off")
+            raise ApiRefused(
+                "the configuration has no `admin.key`, so the admin API is off; set it, or the "
+                "variable that it comes from: for `serve`, and where this command runs"
+            )
         where = settings.admin.listen
         if not where.port:
             raise ApiRefused("`admin.listen` has port 0, which the system chooses; name a port")

@@ -7,10 +7,13 @@ like any other change. A key is named by its id or its name.
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from proxy.admin.key_material import is_id
+from proxy.base.clock import wall
 from proxy.base.jsonio import JSONError, loads, pretty
 from proxy.cli.admin_api import AdminApi, ApiRefused
 from proxy.cli.configured import BAD_CONFIGURATION, settings_of
@@ -106,10 +109,18 @@ def _pages(api: AdminApi, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
 
 def _cell(key: dict[str, Any], column: str) -> str:
     if column == "state":
-        return "revoked" if key["deleted"] else "blocked" if key["blocked"] else "active"
+        return _state(key)
     if column == "created":
         return str(key["created"])[:16]
     return str(key[column] or "-")
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["deleted"]:
+        return "revoked"
+    if key["expires"] and datetime.fromisoformat(key["expires"]).timestamp() <= wall():
+        return "expired"
+    return "blocked" if key["blocked"] else "active"
 
 
 def _rotate(api: AdminApi, given: Given) -> None:
@@ -131,8 +142,15 @@ def _unblock(api: AdminApi, given: Given) -> None:
 
 def _one(api: AdminApi, given: Given) -> str:
     """The path of the key that is meant."""
+    if is_id(given.key):
+        return f"{_PATH}/{given.key}"
     found = api.ask("GET", f"{_PATH}?{urlencode({'name': given.key})}")["data"]
-    return f"{_PATH}/{quote(found[0]['id'] if found else given.key, safe='')}"
+    if not found:
+        raise ApiRefused(
+            "the store has no living key of this name; `llm-proxy keys list` shows those it has, "
+            "and keys of the configuration are changed there"
+        )
+    return f"{_PATH}/{found[0]['id']}"
 
 
 def _tell_key(key: dict[str, Any], given: Given) -> None:

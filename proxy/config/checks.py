@@ -36,6 +36,7 @@ def check(root: Section) -> Iterator[Problem]:
     yield from _otlp(root)
     yield from _alerts(root)
     yield from _workers(root)
+    yield from _unrecorded(root)
 
 
 def _listen(root: Section) -> Iterator[Problem]:
@@ -180,10 +181,13 @@ def _auth(root: Section) -> Iterator[Problem]:
         return
     if any(entry is not None and _says_something(entry.node) for entry in (written, tokens)):
         return
+    if _written(root.section("admin"), "key") and not _is(root, "store", "none"):
+        return  # Keys can be made in the store.
     place = auth.place if auth else written.place if written else root.place
     yield place.problem(
         "`auth` is `required` (the default) and there are no `keys`, so nobody could call; "
-        "add an entry to `keys` or `jwt`, or write `auth: none`"
+        "add an entry to `keys` or `jwt`, set `admin.key` and make keys in the store, "
+        "or write `auth: none`"
     )
 
 
@@ -208,6 +212,27 @@ def _workers(root: Section) -> Iterator[Problem]:
             f"more than one worker needs `redis`, for there are limits or budgets (at {walls}): "
             "each worker would count them by itself"
         )
+
+
+def _unrecorded(root: Section) -> Iterator[Problem]:
+    """Without Redis a worker counts from what was recorded before it began."""
+    kept = _is(root.section("telemetry"), "content", "none") and not _is(root, "store", "none")
+    if not kept or root.scalar("redis") is not None:
+        return
+    for kind in ("customers", "agents", "sessions", "tags"):
+        for _, _, section in root.sections(kind):
+            entry = section.entries.get("budgets")
+            if entry is not None and _limits_something(entry.node):
+                yield entry.place.problem(
+                    f"budgets of {kind} need `redis` or `telemetry.content: metadata`: with "
+                    "`content: none` no record says whose a request was, so they would begin "
+                    "at 0 with every start of a worker"
+                )
+
+
+def _is(section: Section, key: str, value: str) -> bool:
+    scalar = section.scalar(key)
+    return scalar is not None and scalar.text == value
 
 
 def _several(workers: Scalar) -> bool:

@@ -12,6 +12,9 @@ from typing import Literal, Protocol
 
 from proxy.wire.record import UsageRecord
 
+WORKER_DIED = "worker_died"
+"""The `error` of a record that was made of what a dead worker held, as its request had none."""
+
 
 class StoreAway(Exception):
     """The store cannot be used now. Whether the last call had its effect is unknown; asking again

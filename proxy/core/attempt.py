@@ -8,6 +8,7 @@ from proxy.base.errors import UpstreamError
 from proxy.core.target import Target
 
 if TYPE_CHECKING:
+    from proxy.core.hold_book import KeptHold
     from proxy.core.quota import Grant
     from proxy.wire.record import Usage
 
@@ -24,6 +25,7 @@ class Attempt:
         "first_byte",
         "head",
         "hold",
+        "kept",
         "model",
         "provider",
         "span",
@@ -43,6 +45,7 @@ class Attempt:
         self.status = 0
         self.error: str | None = None  # ProxyError.kind.
         self.hold: Grant | None = None  # What was taken for it from budgets and the provider.
+        self.kept: KeptHold | None = None  # Its money, where that outlives this process.
         self.usage: Usage | None = None  # Known when the exchange is settled,
         self.cost: int | None = None  # in nano-USD; None: no price is known, or nothing was used.
 

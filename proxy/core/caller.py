@@ -91,4 +91,7 @@ class Directory(Protocol):
 
     async def bearer(self, token: str) -> Caller | None:
         """Whose token it is, or None where it is no token of ours. Raises NotAuthenticated for one
-        that is expired or false."""
+        that is expired or false, AccessDenied for one of a team that was deleted."""
+
+    def refuse_unready(self) -> None:
+        """Raises StoreUnavailable while nothing can be served for want of what the store says."""

@@ -72,6 +72,7 @@ class Exchange:
         "_on_reply",
         "admitted",
         "arrived",
+        "at",
         "attempts",
         "body",
         "caller",
@@ -97,6 +98,7 @@ class Exchange:
         "runtime",
         "stream",
         "tail",
+        "teller",
         "trace",
         "usage_asked",
         "watchers",
@@ -113,6 +115,7 @@ class Exchange:
         self.received = monotonic()  # The head is here.
         self.arrived = self.received  # The body is here, or begins to pass.
         self.admitted = 0.0
+        self.at = 0  # Microseconds since the epoch: its record's time, where that is fixed already.
         self.first_byte = 0.0
         self.finished = False  # The caller gets a whole answer.
         self.caller: Caller = UNKNOWN
@@ -135,6 +138,7 @@ class Exchange:
         self.content: Content | None = None  # With `telemetry.content: full` alone.
         self.filters: list[Decoder] = []
         self.watchers: list[Callable[[bytes], None]] = []
+        self.teller: Callable[[Exchange, Reply], None] | None = None  # Tells how limits stand.
         self._on_reply: list[Callable[[Reply], None]] = []
         self._at_end: list[Callable[[Exchange], None]] = []
 
@@ -156,6 +160,8 @@ class Exchange:
 
     def announce(self, reply: Reply) -> None:
         """The head is known: run what `on_reply` registered."""
+        if self.teller is not None:
+            self.teller(self, reply)
         for fn in self._on_reply:
             fn(reply)
 
@@ -174,6 +180,7 @@ class Exchange:
             except Exception:
                 # One that fails must not keep the others from running.
                 log.exception("an end action of %s failed", self.id)
+        self._on_reply.clear()  # What is there may hold us: without it we are gone at once.
 
     @property
     def refusal(self) -> ProxyError | None:

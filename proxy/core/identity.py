@@ -71,7 +71,8 @@ class Batch(NamedTuple):
 class Snapshot:
     """All living keys and all scopes, as they stood after the change `seq`; `batches` once.
 
-    Among the scopes are those deleted teams, users and projects that a living key still names.
+    Among the scopes are the teams, users and projects that were deleted: a key of the store or of
+    the configuration, or the bearer of a token, may still name them.
     """
 
     seq: int
@@ -207,7 +208,8 @@ class IdentityStore(Protocol):
         """A key, also a deleted one."""
 
     async def key_by_hash(self, hash: bytes) -> StoredKey | None:
-        """The living key that this is now, or was until a moment that may yet come."""
+        """The living key that this is now, or was until a moment that may yet come; None also where
+        its team, user or project was deleted or is blocked."""
 
     async def keys(self, wanted: KeyFilter, limit: int, after: str | None) -> tuple[StoredKey, ...]:
         """By id, which is the order in which they were made; those behind an id."""

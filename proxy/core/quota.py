@@ -16,7 +16,7 @@ Implemented by `stores/memory` (one worker) and `stores/redis`; one contract sui
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from proxy.base.periods import Period
 
@@ -104,13 +104,12 @@ class Level(NamedTuple):
     reset: float  # Seconds until all taken counts no more; 0 when nothing is, inf when ever.
 
 
-class Standing(NamedTuple):
-    """What callers are told of a grant: of requests and of tokens the rule with the smallest part
-    left, of hard budgets the least that is left, in nano-USD."""
+Stand = tuple[int, int, float]
+"""A limit, what remains of it, and seconds until all taken counts no more."""
 
-    requests: Level | None
-    tokens: Level | None
-    money: int | None
+Standing = tuple[Stand | None, Stand | None, int | None]
+"""What callers are told of a grant, in plain numbers: of requests and of tokens the rule with the
+smallest part left, of hard budgets the least that is left, in nano-USD."""
 
 
 def standing_of(levels: Iterable[Level]) -> Standing:
@@ -126,7 +125,11 @@ def standing_of(levels: Iterable[Level]) -> Standing:
         known = tightest.get(measure)
         if known is None or _part_left(level) < _part_left(known):
             tightest[measure] = level
-    return Standing(tightest.get("requests"), tightest.get("tokens"), money)
+    return _stand(tightest.get("requests")), _stand(tightest.get("tokens")), money
+
+
+def _stand(level: Level | None) -> Stand | None:
+    return None if level is None else (level.rule.limit, level.remaining, level.reset)
 
 
 def _part_left(level: Level) -> float:
@@ -183,6 +186,15 @@ class Quota(Protocol):
 
     async def take(self, demand: Demand) -> Grant:
         """All or nothing. Raises QuotaExceeded, QuotaUnknown."""
+
+
+@runtime_checkable
+class QuickQuota(Quota, Protocol):
+    """One that can decide at once, with nobody to ask."""
+
+    def take_now(self, tokens: int, money: int, least: int) -> Grant | None:
+        """As `take`. None: nothing was taken, and `take` says why, or waits for what is not known
+        yet. Never raises."""
 
 
 class QuotaStore(Protocol):

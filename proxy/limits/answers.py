@@ -4,10 +4,14 @@ Names and formats are OpenAI's, whose SDKs read them: `x-ratelimit-*`, `retry-af
 seconds, `retry-after-ms`, durations such as `1m30s`.
 """
 
-import math
+from collections.abc import Iterable
+from functools import lru_cache
+from math import ceil
 
 from proxy.base.errors import BudgetExceeded, HeaderPairs, LimitReached, StoreUnavailable
-from proxy.core.quota import Calendar, Denial, Level, Rule
+from proxy.core.quota import Calendar, Denial, Level, Rule, Stand
+
+Field = tuple[bytes, bytes]
 
 _NANO = 10**9
 _UNITS = {"requests": "requests", "tokens": "tokens", "concurrency": "requests at a time"}
@@ -31,11 +35,11 @@ def limit_reached(denial: Denial) -> LimitReached:
         what = f"this request needs more than the limit of {rule.scope}: {_amount(rule)} "
         return LimitReached(
             f"{what}(`{rule.name}`); it can never be let through as it is",
-            headers=NO_RETRY + rate_headers(denial.level),
+            headers=(*NO_RETRY, *_level_headers(denial.level)),
         )
     return LimitReached(
         f"{what}; try again in {duration(denial.retry_after)}",
-        headers=retry(denial.retry_after) + rate_headers(denial.level),
+        headers=(*retry(denial.retry_after), *_level_headers(denial.level)),
     )
 
 
@@ -67,30 +71,33 @@ def unavailable(what: str) -> StoreUnavailable:
 
 def retry(seconds: float) -> HeaderPairs:
     """When to come again: `retry-after` for everybody, `retry-after-ms` for who reads it."""
-    ms = max(1, math.ceil(seconds * 1000))
+    ms = max(1, ceil(seconds * 1000))
     return (
-        (b"retry-after", b"%d" % math.ceil(ms / 1000)),
+        (b"retry-after", b"%d" % ceil(ms / 1000)),
         (b"retry-after-ms", b"%d" % ms),
     )
 
 
-def rate_headers(*levels: Level | None) -> HeaderPairs:
-    """How a limit on requests and one on tokens stand."""
-    pairs: list[tuple[bytes, bytes]] = []
-    for level in levels:
-        if level is None or level.rule.measure not in _FIELDS:
-            continue
-        rule, remaining, reset = level
-        limit_name, remaining_name, reset_name = _FIELDS[rule.measure]
-        pairs.append((limit_name, b"%d" % rule.limit))
-        pairs.append((remaining_name, b"%d" % remaining))
-        pairs.append((reset_name, duration(reset).encode()))
-    return tuple(pairs)
+def rate_headers(measure: str, stand: Stand) -> tuple[Field, Field, Field]:
+    """How the tightest limit on requests, or on tokens, stands."""
+    total, remaining, reset = stand
+    limit, name, until = _fields(measure, total, _shown(reset))
+    return limit, (name, b"%d" % remaining), until
 
 
-def budget_header(left: int) -> tuple[bytes, bytes]:
+def _level_headers(level: Level) -> Iterable[Field]:
+    rule, remaining, reset = level
+    return (
+        rate_headers(rule.measure, (rule.limit, remaining, reset))
+        if rule.measure in _FIELDS
+        else ()
+    )
+
+
+def budget_header(left: int) -> Field:
     """What is left of the tightest hard budget, in USD."""
-    return (b"x-llm-proxy-budget-remaining", usd(left).encode())
+    dollars = b"%d.%09d" % divmod(left, _NANO)  # As `usd`, for numbers that are positive.
+    return (b"x-llm-proxy-budget-remaining", dollars.rstrip(b"0").rstrip(b"."))
 
 
 def usd(nano: int) -> str:
@@ -99,11 +106,28 @@ def usd(nano: int) -> str:
     return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
+@lru_cache(maxsize=4096)
+def _fields(measure: str, limit: int, milliseconds: int) -> tuple[Field, bytes, Field]:
+    """What thousands of answers share: the limit, the name of what remains, the reset."""
+    limit_name, remaining_name, reset_name = _FIELDS[measure]
+    until = _duration(milliseconds).encode()
+    return (limit_name, b"%d" % limit), remaining_name, (reset_name, until)
+
+
 def duration(seconds: float) -> str:
     """As OpenAI writes it: `250ms`, `1s`, `1m30s`, `2h0m5s`."""
-    if seconds < 1:
-        return f"{math.ceil(seconds * 1000)}ms"
-    whole = math.ceil(seconds)
+    return _duration(_shown(seconds))
+
+
+def _shown(seconds: float) -> int:
+    """What is told of it, in milliseconds: whole seconds but of what is shorter."""
+    return 1000 * ceil(seconds) if seconds >= 1 else ceil(1000 * seconds)
+
+
+def _duration(milliseconds: int) -> str:
+    if milliseconds < 1000:
+        return f"{milliseconds}ms"
+    whole = milliseconds // 1000
     hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
     if hours:
         return f"{hours}h{minutes}m{left}s"

@@ -41,6 +41,10 @@ class Able(NamedTuple):
     certain: bool
 
 
+AS_NAMED = Able(0, True)
+"""Where the caller named a cap nobody asks how many there can be without one."""
+
+
 def need(x: Exchange) -> Need:
     """What the request may need, found out once. Raises BadRequest."""
     if x.need is None:
@@ -77,14 +81,24 @@ def able(of: Need, rates: Rates, *, stream: bool) -> Able:
 def money(of: Need, rates: Rates, most: Able) -> tuple[int, int]:
     """The most that it can cost, and the least that is worth sending it with: less only where
     the caller named no cap. Nano-USD, rounded up."""
+    if of.output is not None:
+        all_of_it = capped_money(of, rates, of.output)
+        return all_of_it, all_of_it
     tokens_in = _tokens_in(of, rates)
     fixed = _fixed(of, rates)
-    if of.output is not None:
-        all_of_it = _nano(tokens_in, of.output + of.predicted, rates) + fixed
-        return all_of_it, all_of_it
     whole = _nano(tokens_in, of.choices * most.tokens + of.predicted, rates) + fixed
     least = _nano(tokens_in, of.choices * _LEAST_OUTPUT + of.predicted, rates) + fixed
     return whole, min(whole, least)
+
+
+def capped_money(of: Need, rates: Rates, output: int) -> int:
+    """The most that it can cost with so many tokens of output, those of a prediction aside."""
+    tokens_in, pictures, endless, _, predicted, _, images, seconds, searches, calls, _ = of
+    tokens_out = output + predicted
+    if pictures or endless or images or seconds or searches:
+        return _nano(_tokens_in(of, rates), tokens_out, rates) + _fixed(of, rates)
+    rate_in, rate_out, request, *_ = rates
+    return -(-(tokens_in * rate_in + tokens_out * rate_out) // _MTOK) + calls * request
 
 
 def affordable(of: Need, rates: Rates, held: int) -> int:

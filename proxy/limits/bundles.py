@@ -5,14 +5,24 @@ admission; its budgets, with the walls of a provider, are another, one for each 
 every attempt.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Rulebook
-from proxy.core.quota import NO_WALLS, Quota, QuotaStore, Rule, Scope, ScopeKind, Walls
+from proxy.core.quota import (
+    NO_WALLS,
+    Grant,
+    QuickQuota,
+    Quota,
+    QuotaStore,
+    Rule,
+    Scope,
+    ScopeKind,
+    Walls,
+)
 from proxy.core.target import Provider
 
 if TYPE_CHECKING:
@@ -20,12 +30,16 @@ if TYPE_CHECKING:
 
 _MOST_KEPT = 4096
 
+TakeNow = Callable[[int, int, int], Grant | None]
+"""`QuickQuota.take_now`."""
+
 
 @dataclass(slots=True)
 class AttemptQuota:
     """What one attempt at a provider takes from."""
 
     quota: Quota
+    take_now: TakeNow | None
     counts_tokens: bool
     has_money: bool
     hard: bool  # At least one budget is a wall.
@@ -37,6 +51,7 @@ class Bundle:
 
     caller: Caller
     rates: Quota | None
+    take_now: TakeNow | None  # Of the rates, where the store decides at once.
     counts_tokens: bool
     budgets: tuple[Rule, ...]
     per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
@@ -70,22 +85,27 @@ class Bundles:
     def attempt(self, bundle: Bundle, provider: Provider) -> AttemptQuota | None:
         """What an attempt at a provider takes from, or None where nothing stands."""
         name = provider.name
-        if name in bundle.attempts:
+        try:
             return bundle.attempts[name]
+        except KeyError:
+            found = bundle.attempts[name] = self._attempt(bundle, provider, name)
+            return found
+
+    def _attempt(self, bundle: Bundle, provider: Provider, name: str) -> AttemptQuota | None:
         stored = self._rulebook.walls(Scope("provider", name))
         around = provider.walls or stored or NO_WALLS
         rules = bundle.budgets + around.rates + around.budgets
-        made = None
-        if rules:
-            money = [rule for rule in rules if rule.measure == "money"]
-            made = AttemptQuota(
-                self._bind(rules),
-                any(rule.measure == "tokens" for rule in rules),
-                bool(money),
-                any(rule.hard for rule in money),
-            )
-        bundle.attempts[name] = made
-        return made
+        if not rules:
+            return None
+        money = [rule for rule in rules if rule.measure == "money"]
+        quota = self._bind(rules)
+        return AttemptQuota(
+            quota,
+            _at_once(quota),
+            any(rule.measure == "tokens" for rule in rules),
+            bool(money),
+            any(rule.hard for rule in money),
+        )
 
     def forget(self) -> None:
         """Walls have changed: make all bundles anew."""
@@ -104,9 +124,11 @@ class Bundles:
             for scope, walls in found
             if walls.tokens_per_request is not None
         ]
+        quota = self._bind(rates) if rates else None
         return Bundle(
             caller,
-            self._bind(rates) if rates else None,
+            quota,
+            _at_once(quota),
             any(rule.measure == "tokens" for rule in rates),
             tuple(rule for _, walls in found for rule in walls.budgets),
             min(lowest) if lowest else None,
@@ -144,3 +166,7 @@ class Bundles:
         for tag in labels.tags:
             yield Scope("tag", tag)
         yield Scope("global", "")
+
+
+def _at_once(quota: Quota | None) -> TakeNow | None:
+    return quota.take_now if isinstance(quota, QuickQuota) else None

@@ -8,12 +8,12 @@ worker's share of every limit, counted by itself.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from proxy.base.errors import ProxyError, Unreachable
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need, PriceList, Rates
+from proxy.core.hold_book import HoldBook
 from proxy.core.quota import Demand, Grant, Quota, QuotaExceeded, QuotaUnknown, Scope
 from proxy.core.reply import Reply
 from proxy.core.target import Target
@@ -37,18 +37,14 @@ class GateOptions:
     max_queue: int = 0
 
 
-class _Priced(NamedTuple):
-    """What the money of an attempt is reckoned from."""
-
-    need: Need
-    rates: Rates
-    most: bounds.Able
+_Priced = tuple[Need, Rates, bounds.Able]
+"""What the money of an attempt is reckoned from."""
 
 
 class LimitsGate:
     """The Gate of a configuration."""
 
-    __slots__ = ("_bundles", "_local", "_options", "_prices", "_room")
+    __slots__ = ("_book", "_bundles", "_local", "_options", "_prices", "_room")
 
     def __init__(
         self,
@@ -57,8 +53,12 @@ class LimitsGate:
         prices: PriceList,
         room: WaitingRoom,
         options: GateOptions,
+        *,
+        book: HoldBook | None = None,
     ) -> None:
-        """`local`: the worker's own share of everything, for when the store is away."""
+        """`local`: the worker's own share of everything, for when the store is away. `book`: where
+        holds of money outlive the worker."""
+        self._book = book
         self._bundles = bundles
         self._local = local
         self._prices = prices
@@ -73,12 +73,17 @@ class LimitsGate:
     async def admit(self, x: Exchange) -> None:
         """Take what the request needs from every limit, or nothing."""
         bundle = self._bundles.of(x)
-        x.on_reply(lambda reply: tell(x, reply))
+        x.teller = tell
         if bundle.per_request is not None:
             await self._refuse_long(x, *bundle.per_request)
         rates = bundle.rates
         if rates is None:
             return
+        if bundle.take_now is not None and not self._room.waiting:
+            tokens = bounds.tokens(x.need or bounds.need(x)) if bundle.counts_tokens else 0
+            x.grant = bundle.take_now(tokens, 0, 0)
+            if x.grant is not None:
+                return
         try:
             x.grant = await self._take_rates(x, rates, counts_tokens=bundle.counts_tokens)
         except QuotaUnknown:
@@ -91,11 +96,17 @@ class LimitsGate:
         """Hold the most that this attempt can cost, before it is sent."""
         for earlier in x.attempts:
             if earlier.hold is not None and earlier.error == _NEVER_SENT:
-                earlier.hold.cancel()  # What it held is there for this one.
+                _give_back(earlier, earlier.hold)  # What it held is there for this one.
         provider = target.provider
         asked = self._bundles.attempt(self._bundles.of(x), provider)
         if asked is None:
             return
+        if asked.take_now is not None:
+            priced, tokens, money, least = self._asked(x, target, asked)
+            quick = asked.take_now(tokens, money, least)
+            if quick is not None:
+                self._held(x, attempt, asked, quick, priced)
+                return
         try:
             grant, priced = await self._take_attempt(x, target, asked, asked.quota)
         except QuotaUnknown:
@@ -107,8 +118,22 @@ class LimitsGate:
             if policy == "allow" or own is None:
                 return
             grant, priced = await self._take_attempt(x, target, asked, own.quota)
+        self._held(x, attempt, asked, grant, priced)
+
+    def _held(
+        self,
+        x: Exchange,
+        attempt: Attempt,
+        asked: AttemptQuota,
+        grant: Grant,
+        priced: _Priced | None,
+    ) -> None:
         attempt.hold = grant
-        if priced is not None and asked.hard:
+        if priced is None:
+            return
+        if grant.money and self._book is not None:
+            attempt.kept = self._book.keep(x, attempt, grant.money, _bound(priced, grant))
+        if asked.hard and priced[0].output is None:
             _bound_output(x, attempt, grant, priced)
 
     def settle(self, x: Exchange) -> None:
@@ -122,8 +147,10 @@ class LimitsGate:
             if attempt.hold is not None:
                 if reached:
                     attempt.hold.settle(used, _charge(attempt, attempt.hold))
+                    if attempt.kept is not None:
+                        attempt.kept.clear()
                 else:
-                    attempt.hold.cancel()
+                    _give_back(attempt, attempt.hold)
             sent = sent or reached
         if x.grant is not None:
             if sent or x.finished:
@@ -160,12 +187,9 @@ class LimitsGate:
         self, x: Exchange, target: Target, asked: AttemptQuota, quota: Quota
     ) -> tuple[Grant, _Priced | None]:
         id = f"{x.id}/{len(x.attempts) + 1}"
-        need, priced = None, None
-        if asked.counts_tokens or asked.has_money:
-            need = bounds.need(x)
-            priced = self._priced(x, target, asked, need)
+        priced, tokens, money, least = self._asked(x, target, asked)
         try:
-            return await quota.take(_demand(id, need, priced, asked)), priced
+            return await quota.take(Demand(id, tokens, money, least)), priced
         except QuotaExceeded as no:
             if no.denial.level.rule.measure == "tokens":
                 need = await self._closer_for_tokens(x, no, target)
@@ -173,24 +197,45 @@ class LimitsGate:
                 need = await _closer_for_money(x, no, target, priced)
             if need is None:
                 raise self._refusal(no) from None
-        priced = self._priced(x, target, asked, need)
+        priced, tokens, money, least = self._asked(x, target, asked, need)
         try:
-            return await quota.take(_demand(id, need, priced, asked)), priced
+            return await quota.take(Demand(id, tokens, money, least)), priced
         except QuotaExceeded as no:
             raise self._refusal(no) from None
+
+    def _asked(
+        self, x: Exchange, target: Target, asked: AttemptQuota, need: Need | None = None
+    ) -> tuple[_Priced | None, int, int, int]:
+        """What an attempt is to take: tokens, money, and the least of that."""
+        if not (asked.counts_tokens or asked.has_money):
+            return None, 0, 0, 0
+        if need is None:
+            need = x.need or bounds.need(x)
+        tokens = bounds.tokens(need) if asked.counts_tokens else 0
+        priced = self._priced(x, target, asked, need)
+        if priced is None:
+            return None, tokens, 0, 0
+        if need.output is not None:
+            money = bounds.capped_money(need, priced[1], need.output)
+            return priced, tokens, money, money
+        return priced, tokens, *bounds.money(*priced)
 
     def _priced(
         self, x: Exchange, target: Target, asked: AttemptQuota, need: Need
     ) -> _Priced | None:
         """Raises OperatorError for what has no price where a wall would have to know it."""
-        if not asked.has_money or bounds.is_free(x):
+        has_model = x.operation.has_model
+        if not asked.has_money or (not has_model and bounds.is_free(x)):
             return None
         rates = None
-        if x.operation.has_model and target.model:
-            name = target.provider.name
-            rates = self._prices.most(name, target.model, bounds.longest(need), need.tier)
+        if has_model and target.model:
+            plain = not (need.pictures or need.endless)
+            longest = need.input if plain else bounds.longest(need)
+            rates = self._prices.most(target.provider.name, target.model, longest, need.tier)
         if rates is not None:
-            return _Priced(need, rates, bounds.able(need, rates, stream=x.stream))
+            if need.output is not None:
+                return need, rates, bounds.AS_NAMED
+            return need, rates, bounds.able(need, rates, stream=x.stream)
         if asked.hard:
             raise bounds.unpriced(x, target)
         return None
@@ -212,38 +257,47 @@ class LimitsGate:
         return answers.limit_reached(no.denial)
 
 
-def _demand(id: str, need: Need | None, priced: _Priced | None, asked: AttemptQuota) -> Demand:
-    tokens = bounds.tokens(need) if need is not None and asked.counts_tokens else 0
-    return Demand(id, tokens) if priced is None else Demand(id, tokens, *bounds.money(*priced))
-
-
 async def _closer_for_money(
     x: Exchange, no: QuotaExceeded, target: Target, priced: _Priced | None
 ) -> Need | None:
     level = no.denial.level
     if level.rule.measure != "money" or priced is None:
         return None
-    _, least = bounds.money(bounds.at_best(priced.need), priced.rates, priced.most)
+    need, rates, most = priced
+    _, least = bounds.money(bounds.at_best(need), rates, most)
     if least > level.remaining:
         return None
-    return await closer_need(x, priced.need, (target.model,))
+    return await closer_need(x, need, (target.model,))
 
 
 def _bound_output(x: Exchange, attempt: Attempt, grant: Grant, priced: _Priced) -> None:
-    """See to it that the answer cannot cost more than is held: a cap, or a meter on a stream."""
+    """See to it that an answer without a cap cannot cost more than is held: a cap, or a meter on a
+    stream."""
     need, rates, most = priced
-    if need.output is not None:
-        return
     whole, _ = bounds.money(*priced)
     if grant.money < whole or x.cap is not None or not (most.certain or x.stream):
         x.cap = bounds.cap(need, rates, grant.money, most)
     elif not most.certain:
-        x.on_reply(lambda reply: _meter(x, attempt, reply, Meter(need, rates, grant)))
+        x.on_reply(lambda reply: _meter(x, attempt, reply, Meter(need, rates, grant, attempt.kept)))
 
 
 def _meter(x: Exchange, attempt: Attempt, reply: Reply, meter: Meter) -> None:
     if attempt is x.attempts[-1] and reply.answer is not None and reply.head.is_events:
         meter.watch(x, reply.answer)
+
+
+def _give_back(attempt: Attempt, hold: Grant) -> None:
+    hold.cancel()
+    if attempt.kept is not None:
+        attempt.kept.clear()
+
+
+def _bound(priced: _Priced, grant: Grant) -> tuple[int, int]:
+    """Tokens of input and of output, what the money is held for."""
+    need, rates, _ = priced
+    if need.output is not None:
+        return need.input, need.output
+    return need.input, bounds.affordable(need, rates, grant.money)
 
 
 def _models(x: Exchange) -> tuple[str, ...]:

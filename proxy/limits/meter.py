@@ -15,6 +15,7 @@ from proxy.base.errors import UpstreamError
 from proxy.base.tasks import Tasks
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need, Rates
+from proxy.core.hold_book import KeptHold
 from proxy.core.ports import Answer
 from proxy.core.quota import Grant
 from proxy.limits import bounds
@@ -51,14 +52,17 @@ class Meter:
     """A decoder that changes nothing, and refuses to go on."""
 
     __slots__ = (
-        "_answer", "_counted", "_dry", "_find", "_grant", "_growth", "_held", "_need", "_paused",
-        "_rates",
+        "_answer", "_counted", "_dry", "_find", "_grant", "_growth", "_held", "_kept", "_need",
+        "_paused", "_rates",
     )  # fmt: skip
 
-    def __init__(self, need: Need, rates: Rates, grant: Grant) -> None:
+    def __init__(
+        self, need: Need, rates: Rates, grant: Grant, kept: KeptHold | None = None
+    ) -> None:
         self._need = need
         self._rates = rates
         self._grant = grant
+        self._kept = kept
         self._held = bounds.affordable(need, rates, grant.money)  # Tokens.
         self._counted = 0
         self._growth: Task[None] | None = None
@@ -93,6 +97,8 @@ class Meter:
         given = await self._grant.grow(asked)
         self._dry = given < asked
         self._held = bounds.affordable(self._need, self._rates, self._grant.money)
+        if given and self._kept is not None:
+            self._kept.grew(self._grant.money, self._held)
         self._growth = None
         if self._paused:
             self._paused = False

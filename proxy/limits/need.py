@@ -5,7 +5,8 @@ counted apart, and what only the vendor knows (`previous_response_id`, files, wh
 makes the input endless. Numbers out of all proportion are refused by name.
 
 Names are looked for in the raw text, where a quote inside a string is escaped. Letters that are
-escaped too (`\\u0077eb_search`) are read as what they are.
+escaped too (`\\u0077eb_search`) are read as what they are. What is usual, a conversation of texts
+alone, is seen at once.
 """
 
 import re
@@ -14,7 +15,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.gate import Need
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.wire import operations
-from proxy.wire.asked import cap_of, choices_of, members
+from proxy.wire.asked import asked_of, members, prompts
 from proxy.wire.body import Body
 
 _OVERHEAD = 64  # Tokens around the text: roles, separators, the priming of the answer.
@@ -32,6 +33,8 @@ _MAKES_TEXT = frozenset(("chat", "completions", "responses"))
 _MAKES_PICTURES = frozenset(("images", "image_edits", "image_variations"))
 _KEPT_BY_VENDOR = ("previous_response_id", "conversation", "prompt")
 _SEARCH_OPTIONS = ("web_search_options", "search_parameters")
+_TALKS = frozenset(("chat", "responses"))
+_SPECIAL = frozenset((*_KEPT_BY_VENDOR, *_SEARCH_OPTIONS, "prediction", "service_tier"))
 _TYPE = b'"type"'
 _PICTURE = b'"image_url"'
 _MEMBER = re.compile(rb'"image_url"\s*:')
@@ -41,6 +44,8 @@ _TOOLS = re.compile(
     rb"|file_url|item_reference)"
 )
 _SEARCH = re.compile(rb'(?<!\\)"(?:web_search|search_parameters)')
+_SEARCHING = (b'"web_search', b'"search_parameters')  # Found much sooner than by an expression.
+_TOOLS_BEGIN = (*_SEARCHING, b'"file_', b'"code_int', b'"mcp', b'"computer', b'"item_ref')
 _ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
@@ -48,7 +53,7 @@ def need_of(x: Exchange) -> Need:
     """The bounds of a request. Raises BadRequest for a cap or a number of choices that is none."""
     body = x.body
     if isinstance(body, Body):
-        return _of_json(x, body)
+        return _of_texts(x, body) or _of_json(x, body)
     length = body.length if isinstance(body, FormUpload | StreamUpload) else 0
     size = x.runtime.max_body if length is None else length
     makes = x.operation.name in _MAKES_PICTURES
@@ -67,6 +72,20 @@ def need_of(x: Exchange) -> Need:
     )
 
 
+def _of_texts(x: Exchange, body: Body) -> Need | None:
+    """The bounds of a conversation in which nothing counts but text, or None for any other."""
+    raw, model, name = body.raw, x.model or "", x.operation.name
+    # Searched from the end: for no reason but the library's, that takes half the time.
+    if name not in _TALKS or body.has_any(_SPECIAL) or raw.rfind(_TYPE) >= 0:
+        return None
+    if "search" in model or "sonar" in model or (b"\\" in raw and b"\\u00" in raw):
+        return None
+    cap, choices = asked_of(body, name)
+    output = None if cap is None else cap * choices
+    numbers = len(raw) + _OVERHEAD, 0, False, output, 0, choices, 0, 0, 0, 1, ""
+    return tuple.__new__(Need, numbers)  # As `Need(*numbers)`, in a third of the time.
+
+
 def _of_json(x: Exchange, body: Body) -> Need:
     name = x.operation.name
     makes_text = name in _MAKES_TEXT
@@ -74,19 +93,21 @@ def _of_json(x: Exchange, body: Body) -> Need:
     typed = _TYPE in text  # Parts of messages and tools have one; plain conversations do not.
     pictures, data = _pictures(text) if makes_text and typed else (0, 0)
     size = len(body.raw) - data + _OVERHEAD
-    choices = choices_of(body, name)
+    cap, choices = asked_of(body, name)
+    if name == "completions":
+        choices *= prompts(body.value("prompt"))
     makes = name in _MAKES_PICTURES
-    searches = _may_search(x, body) or (typed and _SEARCH.search(text) is not None)
+    searches = _may_search(x, body) or (typed and _names_one(text, _SEARCHING, _SEARCH))
     return Need(
         input=size,
         pictures=pictures,
         endless=makes_text
         and (
             searches
-            or (typed and _TOOLS.search(text) is not None)
+            or (typed and _names_one(text, _TOOLS_BEGIN, _TOOLS))
             or (name == "responses" and any(each in body for each in _KEPT_BY_VENDOR))
         ),
-        output=_output(name, body, choices, size),
+        output=_output(name, cap, choices, size),
         predicted=len(body.value("prediction") or b"") * choices if name == "chat" else 0,
         choices=choices,
         images=choices if makes else 0,
@@ -97,9 +118,8 @@ def _of_json(x: Exchange, body: Body) -> Need:
     )
 
 
-def _output(name: str, body: Body, choices: int, size: int) -> int | None:
+def _output(name: str, cap: int | None, choices: int, size: int) -> int | None:
     if name in _MAKES_TEXT:
-        cap = cap_of(body, name)
         return cap * choices if cap is not None else None
     if name in _MAKES_PICTURES:
         return _PICTURE_MADE * choices
@@ -119,6 +139,10 @@ def _pictures(text: bytes) -> tuple[int, int]:
             data += end - match.end()
         at = text.find(_PICTURE, end)
     return found, data
+
+
+def _names_one(text: bytes, begin: tuple[bytes, ...], names: re.Pattern[bytes]) -> bool:
+    return any(each in text for each in begin) and names.search(text) is not None
 
 
 def _calls(body: Body) -> int:

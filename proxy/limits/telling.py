@@ -3,9 +3,9 @@
 from typing import Literal
 
 from proxy.core.exchange import Exchange
-from proxy.core.quota import Standing
 from proxy.core.reply import Reply
 from proxy.limits import answers
+from proxy.wire.headers import RATE_LIMIT_PREFIX
 
 Policy = Literal["deny", "allow", "local"]
 
@@ -13,9 +13,19 @@ Policy = Literal["deny", "allow", "local"]
 def tell(x: Exchange, reply: Reply) -> None:
     """How the tightest walls stood when this was let through: ours in place of the vendor's."""
     if x.grant is not None:
-        _tell_rates(reply, x.grant.standing())
+        requests, tokens, _ = x.grant.standing()
+        if reply.head.limits and (requests or tokens):
+            reply.headers = [
+                field
+                for field in reply.headers
+                if not field[0].lower().startswith(RATE_LIMIT_PREFIX)
+            ]
+        if requests is not None:
+            reply.headers += answers.rate_headers("requests", requests)
+        if tokens is not None:
+            reply.headers += answers.rate_headers("tokens", tokens)
     hold = x.attempts[-1].hold if x.attempts else None
-    if hold is not None and (left := hold.standing().money) is not None:
+    if hold is not None and (left := hold.standing()[2]) is not None:
         reply.headers.append(answers.budget_header(left))
 
 
@@ -25,12 +35,3 @@ def say_degraded(x: Exchange, what: str, policy: Policy) -> None:
         raise answers.unavailable(what)
     line = (b"x-llm-proxy-degraded", f"{what}: {policy}".encode())
     x.on_reply(lambda reply: reply.headers.append(line) if line not in reply.headers else None)
-
-
-def _tell_rates(reply: Reply, standing: Standing) -> None:
-    own = answers.rate_headers(standing.requests, standing.tokens)
-    if own:
-        reply.headers = [
-            field for field in reply.headers if not field[0].lower().startswith(b"x-ratelimit-")
-        ]
-        reply.headers += own

@@ -87,6 +87,8 @@ class Handler:
             out.whole(503, _JSON, dumps({"status": "draining"}))
         else:
             runtime.ledger.admit()  # Where no record can be written, nothing is served.
+            if runtime.directory is not None:
+                runtime.directory.refuse_unready()
             out.whole(200, _JSON, dumps({"status": "ready", "config": runtime.version}))
 
     def _refuse(self, out: HttpOut, error: ProxyError) -> None:

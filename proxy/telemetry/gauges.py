@@ -37,6 +37,7 @@ FAMILIES: Mapping[str, _Family] = {
     "spool_lag_seconds": _Family("Age of the oldest record that is not shipped yet."),
     "spool_dead_records_total": _Family("Records that the store refused for ever.", kind="counter"),
     "directory_age_seconds": _Family("Since the store was last asked for changes of keys."),
+    "directory_failing": _Family("1 while keys of the store cannot be looked up.", "worker"),
     "alerts_total": _Family(
         "Alerts that are new, and tries to send them by how they ended.", "result", "counter"
     ),

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import get_args
 
 from proxy.base import errors
+from proxy.core.accounting import WORKER_DIED
 from proxy.telemetry.bounded import NONE, OTHER
 from proxy.telemetry.options import Known, Label
 from proxy.wire.operations import MODELS, PASSTHROUGH, WITH_MODEL
@@ -28,7 +29,7 @@ def kinds_of(family: type[errors.ProxyError]) -> frozenset[str]:
     return frozenset((family.kind,)).union(*(kinds_of(each) for each in family.__subclasses__()))
 
 
-ERROR_KINDS = kinds_of(errors.ProxyError) | OUTCOMES
+ERROR_KINDS = kinds_of(errors.ProxyError) | OUTCOMES | {WORKER_DIED}
 
 _STATUSES: Mapping[int, str] = {
     **{status.value: str(status.value) for status in HTTPStatus},

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 _KEPT = 1024
 
-_Key = tuple[str | bool | None, ...]
+Kind = tuple[str | bool | None, ...]
+"""What decides on the `Standing` of a request's line."""
 
 
 class _Known:
@@ -60,7 +61,7 @@ class Lines:
     def __init__(self, identity: Identity, pricer: Pricer) -> None:
         self._identity = identity
         self._pricer = pricer
-        self._known: dict[_Key, _Known] = {}
+        self._known: dict[Kind, _Known] = {}
 
     def of(self, x: Exchange, ended: Moment | None = None) -> bytes:
         """The line of an exchange that ends now, or ended then. Its attempts are told what they
@@ -111,7 +112,7 @@ class Lines:
         return known.head.line(
             Numbers(
                 x.id,
-                int(today * MICRO) - done,
+                x.at or int(today * MICRO) - done,
                 done,
                 len(body.raw),
                 tail.total or len(reply.body),
@@ -164,45 +165,54 @@ class Lines:
         return cost(usage, price)
 
     def _find(self, x: Exchange, attempt: Attempt, second: int) -> _Known:
-        caller, route = x.caller, x.route
-        key = (
-            x.runtime.version,
-            x.operation.name,
-            x.stream,
-            x.model,
-            route.model if route is not None else None,
-            attempt.provider,
-            attempt.model,
-            caller.name,
-            caller.team,
-            caller.user,
-            caller.project,
-        )
+        key = kind_of(x, attempt)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _KEPT:
                 self._known.clear()
-            known = self._known[key] = _Known(Head(self._standing(x, attempt)))
+            known = self._known[key] = _Known(
+                Head(standing_of(x, attempt, self._identity, self._pricer.version))
+            )
         if known.second != second:  # Prices change on a full second, if they do.
             known.price = self._pricer.price(attempt.provider, attempt.model, second)
             known.flat = flat_price(known.price)
             known.second = second
         return known
 
-    def _standing(self, x: Exchange, attempt: Attempt) -> Standing:
-        caller, route = x.caller, x.route
-        return Standing(
-            worker=self._identity.worker,
-            config=x.runtime.version,
-            operation=x.operation.name,
-            provider=attempt.provider,
-            target=attempt.model,
-            key=caller.name,
-            team=caller.team,
-            user=caller.user,
-            project=caller.project,
-            model=x.model if route is not None else label(x.model),
-            route=route.model if route is not None else None,
-            stream=x.stream,
-            prices=self._pricer.version,
-        )
+
+def kind_of(x: Exchange, attempt: Attempt) -> Kind:
+    """Of two requests of the same kind, served by the same configuration, it is the same."""
+    caller, route = x.caller, x.route
+    return (
+        x.runtime.version,
+        x.operation.name,
+        x.stream,
+        x.model,
+        route.model if route is not None else None,
+        attempt.provider,
+        attempt.model,
+        caller.name,
+        caller.team,
+        caller.user,
+        caller.project,
+    )
+
+
+def standing_of(x: Exchange, attempt: Attempt, identity: Identity, prices: str) -> Standing:
+    """What a request shares with others of its kind. `prices`: their version."""
+    caller, route = x.caller, x.route
+    return Standing(
+        worker=identity.worker,
+        config=x.runtime.version,
+        operation=x.operation.name,
+        provider=attempt.provider,
+        target=attempt.model,
+        key=caller.name,
+        team=caller.team,
+        user=caller.user,
+        project=caller.project,
+        model=x.model if route is not None else label(x.model),
+        route=route.model if route is not None else None,
+        stream=x.stream,
+        prices=prices,
+    )

@@ -37,6 +37,7 @@ class Pulse:
     spool_waiting: int
     queue: int = 0  # Requests that wait for a slot.
     quota_failing: str | None = None  # Why limits and budgets cannot be counted.
+    keys_failing: str | None = None  # Why keys of the store cannot be looked up.
 
 
 async def beat(folder: Path, worker: str, take: Callable[[float], Pulse]) -> None:

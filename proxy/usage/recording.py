@@ -56,7 +56,7 @@ def record_of_exchange(
     labels = x.labels
     return UsageRecord(
         id=x.id,
-        at=int(today * MICRO) - done,
+        at=x.at or int(today * MICRO) - done,
         worker=identity.worker,
         config=x.runtime.version,
         operation=x.operation.name,

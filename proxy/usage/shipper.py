@@ -19,6 +19,7 @@ from typing import TypeVar
 from proxy.base.clock import monotonic
 from proxy.core.accounting import RecordsRefused, StoreAway, UsageStore
 from proxy.usage.dead_letters import DeadLetters
+from proxy.usage.holds_taken import awaits
 from proxy.usage.segments import (
     Batch,
     Line,
@@ -141,8 +142,11 @@ class Shipper:
                 return  # A line that is being written.
             positions[segment.name] = position = await self._ship(segment, batch)
             await self._tell()
-        if await asyncio.to_thread(remove, segment, position):
+        if await asyncio.to_thread(self._remove, segment, position):
             positions.pop(segment.name, None)
+
+    def _remove(self, segment: Segment, position: int) -> bool:
+        return not awaits(self._folder, segment) and remove(segment, position)
 
     async def _ship(self, segment: Segment, batch: Batch) -> int:
         for span in batch.bad:

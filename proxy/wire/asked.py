@@ -20,31 +20,22 @@ CAPS: Mapping[str, tuple[str, ...]] = {
 }
 """The names of the cap on output, by operation. A vendor ignores those of others, and so do we."""
 
+_CHOICES = ("n", "best_of")
 _MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def check(body: Body, operation: str) -> None:
     """Raises BadRequest for a cap or a number of choices that is none."""
-    for name in CAPS.get(operation, ()):
-        _ = body.count(name, MOST_TOKENS)
-    _ = body.count("n", MOST_CHOICES)
-    _ = body.count("best_of", MOST_CHOICES)
+    _ = asked_of(body, operation)
 
 
-def cap_of(body: Body, operation: str) -> int | None:
-    """The largest cap on the output of one choice, or None. Raises BadRequest."""
-    largest = None
-    for name in CAPS.get(operation, ()):
-        cap = body.count(name, MOST_TOKENS)
-        if cap is not None and (largest is None or cap > largest):
-            largest = cap
-    return largest
-
-
-def choices_of(body: Body, operation: str) -> int:
-    """How many answers are asked for. Raises BadRequest."""
-    each = max(body.count("n", MOST_CHOICES) or 1, body.count("best_of", MOST_CHOICES) or 1)
-    return each * prompts(body.value("prompt")) if operation == "completions" else each
+def asked_of(body: Body, operation: str) -> tuple[int | None, int]:
+    """The largest cap on the output of one choice, or None, and how many choices each prompt has.
+    Read once, and again after a change. Raises BadRequest."""
+    if body.asked is None:
+        cap = body.largest(CAPS.get(operation, ()), MOST_TOKENS)
+        body.asked = cap, body.largest(_CHOICES, MOST_CHOICES) or 1
+    return body.asked
 
 
 def members(text: bytes | None) -> int:

@@ -11,6 +11,7 @@ invalid UTF-8. Otherwise a caller could show us one model and the vendor another
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -42,11 +43,12 @@ _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 class Body:
     """A JSON object as it came and as it will leave."""
 
-    __slots__ = ("_members", "raw")
+    __slots__ = ("_members", "asked", "raw")
 
     def __init__(self, raw: bytes) -> None:
         """Parse `raw`. Raises BadRequest unless it is one JSON object without tricks."""
         self.raw = raw
+        self.asked: tuple[int | None, int] | None = None  # See wire/asked.py.
         self._members = _decode(raw)
         if _might_double(raw, self._members):
             self._refuse_doubles()
@@ -72,6 +74,16 @@ class Body:
             )
         return number
 
+    def largest(self, names: Iterable[str], most: int) -> int | None:
+        """The largest of these counts, or None where there is none. Raises BadRequest."""
+        members, largest = self._members, None
+        for name in names:
+            if name in members:
+                number = self.count(name, most)
+                if number is not None and (largest is None or number > largest):
+                    largest = number
+        return largest
+
     def members(self, name: str) -> dict[str, msgspec.Raw] | None:
         """An object member, shallow. Raises BadRequest for another type."""
         return self._read(name, _MEMBERS, "an object")
@@ -88,6 +100,10 @@ class Body:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these members is there."""
+        return not names.isdisjoint(self._members)
+
     def set(self, name: str, value: bytes) -> None:
         """Give member `name` the JSON text `value`; everything else stays byte for byte."""
         old = self._members.get(name)
@@ -95,6 +111,7 @@ class Body:
         raw = _append(self.raw, name, value) if old is None else self._splice(name, old, value)
         self.raw = raw if raw is not None else msgspec.json.encode(wanted)
         self._members = wanted
+        self.asked = None
 
     def _splice(self, name: str, old: msgspec.Raw, new: bytes) -> bytes | None:
         at, _ = self._walk(name)

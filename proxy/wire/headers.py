@@ -26,6 +26,7 @@ NOT_FORWARDED = HOP_BY_HOP | {
     *(b"openai-organization", b"openai-project", b"traceparent", b"tracestate"),
 }
 OWN_PREFIX = b"x-llm-proxy-"
+RATE_LIMIT_PREFIX = b"x-ratelimit-"
 _MOST_SPELLINGS = 1024
 
 NOT_RELAYED = HOP_BY_HOP | {
@@ -98,10 +99,18 @@ def _caller_fields(replaced: frozenset[bytes]) -> _CallerFields:
     return _CallerFields(replaced)
 
 
+@lru_cache(maxsize=_MOST_SPELLINGS)
+def _of_vendor(spelling: bytes) -> tuple[bool, bytes | None, bool]:
+    """Of a vendor's field: whether it goes on, its name if it is read, if it tells of limits."""
+    name = spelling.lower()
+    stays = name not in NOT_RELAYED and not name.startswith(OWN_PREFIX)
+    return stays, name if name in _READ else None, name.startswith(RATE_LIMIT_PREFIX)
+
+
 class VendorHead:
     """The fields of a vendor's answer, read once: what goes on, and what we need to know."""
 
-    __slots__ = ("coding", "content_type", "framed", "kept", "length", "request_id")
+    __slots__ = ("coding", "content_type", "framed", "kept", "length", "limits", "request_id")
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
         self.kept: Pairs = []  # What goes on to the caller.
@@ -110,17 +119,19 @@ class VendorHead:
         self.length: int | None = None
         self.framed = False  # Whether HTTP says where the body ends, other than by closing.
         self.request_id: bytes | None = None
+        self.limits = False  # Whether the vendor says how its own limits stand.
         connection = b""
         kept = self.kept
         for field in raw:
-            name = field[0].lower()
-            if name in _READ:
-                if name == b"connection":
-                    connection += b"," + field[1]
-                else:
-                    self._read(name, field[1])
-            if name not in NOT_RELAYED and not name.startswith(OWN_PREFIX):
+            stays, read, limits = _of_vendor(field[0])
+            if stays:
                 kept.append(field)
+            if read == b"connection":
+                connection += b"," + field[1]
+            elif read is not None:
+                self._read(read, field[1])
+            elif limits:
+                self.limits = True
         self.kept = _without_named(kept, connection)
 
     def _read(self, name: bytes, text: bytes) -> None:

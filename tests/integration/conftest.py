@@ -1,4 +1,5 @@
-"""Asynchronous tests of this folder run on both event loops."""
+"""Asynchronous tests of this folder run on both event loops, but for those of what only control
+does: their modules say `CONTROL = True`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,6 +15,9 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that workers use, and the one that is there where uvloop is not."""
+    module = item.getparent(pytest.Module)
+    if module is not None and getattr(module.obj, "CONTROL", False):
+        return {"asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 

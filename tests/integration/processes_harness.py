@@ -37,6 +37,7 @@ workers: {workers}
 drain: {drain}
 auth: none
 store: postgresql://localhost:1/none
+store_failure: {{budgets: local}}
 admin: {{listen: "localhost:0"}}
 telemetry: {{log: {{format: text}}}}
 providers:

@@ -41,6 +41,7 @@ def configuration(vendor: Vendor, postgres: str, folder: Path) -> dict[str, obje
         "listen": "127.0.0.1:0",
         "data_dir": str(folder),
         "store": postgres,
+        "store_failure": {"budgets": "local"},  # Served before control has asked the store.
         "admin": {"listen": "127.0.0.1:0", "key": ADMIN},
         "providers": {"vendor": provider(vendor.url)},
         "models": {"gpt": {"targets": [target("vendor", "gpt-4o")], "price": PRICE}},

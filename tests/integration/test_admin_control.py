@@ -1,7 +1,8 @@
 """The admin API as control serves it: an embedded store that is only being started, then keys."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -16,11 +17,8 @@ from tests.fakes.postgres import postgres, postgres_server
 __all__ = ["postgres", "postgres_server"]
 
 ADMIN = "sk-admin-of-the-test"
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Control runs on asyncio's own loop."""
-    return {"asyncio": asyncio.new_event_loop}
+CONTROL = True
+"""Control runs on asyncio's own loop."""
 
 
 async def test_control_serves_the_api_as_soon_as_there_is_a_store(
@@ -58,4 +56,30 @@ async def test_control_serves_the_api_as_soon_as_there_is_a_store(
                 assert answer.status == 200
     finally:
         await listener.close()
+        await plane.stop()
+
+
+async def test_a_port_that_somebody_else_has_is_taken_when_it_is_free(tmp_path: Path) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        file = tmp_path / "control.yaml"
+        admin = {"listen": f"127.0.0.1:{port}"}
+        content = {"auth": "none", "data_dir": str(tmp_path), "store": "none", "admin": admin}
+        file.write_bytes(dumps(content))
+        plane = ControlPlane("test")
+        await plane.apply(await asyncio.to_thread(load, file, env={}))
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                        state = await answer.json()
+                        break
+                await asyncio.sleep(0.05)
+        assert (state["keys"], state["alerts"], state["admin"]) == (
+            "none", "none", "off: no `admin.key`",
+        )  # fmt: skip
+    finally:
         await plane.stop()

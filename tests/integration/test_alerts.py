@@ -31,6 +31,8 @@ PLAIN = "a-plain-secret-of-24-chars"
 MIDNIGHT = int(wall()) // DAY * DAY  # Today: what ended long ago is forgotten.
 LOOK = LookPace(look=0.02, rest=0.0)
 SEND = SendPace(first=0.05, look=0.2, away=0.05, lease=0.3)
+CONTROL = True
+"""Control runs on asyncio's own loop."""
 
 
 @pytest.fixture
@@ -319,6 +321,7 @@ async def test_control_tells_what_came_by_the_spool(
             await hook.arrived.reach(1)
         assert plane._telemetry is not None
         await all_sent(postgres, 1)
+        assert plane._ready()["alerts"] == "up"
         page = plane._telemetry.metrics.render().decode()
         assert 'llm_proxy_alerts_total{result="new"} 1' in page
     finally:

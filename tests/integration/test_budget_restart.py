@@ -5,16 +5,29 @@ to the last nano-USD, with the costs in the records of what was answered before 
 """
 
 import asyncio
+import http.client
 import os
+import random
 import signal
+import threading
 import time
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy.base.jsonio import dumps, loads
+from proxy.stores.postgres.usage import PostgresUsage
+from proxy.usage.holds_taken import take_over
+from proxy.usage.shipper import Shipper
 from tests.fakes.postgres import postgres, postgres_server, query, with_database
-from tests.integration.processes_harness import CHAT, PATIENCE, Serving, gone, serving
+from tests.integration.processes_harness import (
+    CHAT,
+    PATIENCE,
+    Serving,
+    gone,
+    run_command,
+    serving,
+)
 
 __all__ = ["postgres", "postgres_server"]
 
@@ -57,17 +70,22 @@ class Answer:
         self.body = body
 
 
-def ask(proxy: Serving, **more: object) -> Answer:
+def send(connection: http.client.HTTPConnection, **more: object) -> http.client.HTTPResponse:
+    """Ask, and return the head of the answer."""
     body = {"model": "m", "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}], **more}
     headers = {
         "content-type": "application/json",
         "authorization": f"Bearer {KEY}",
         "connection": "close",
     }
+    connection.request("POST", CHAT, dumps(body), headers)
+    return connection.getresponse()
+
+
+def ask(proxy: Serving, **more: object) -> Answer:
     connection = proxy.connect()
     try:
-        connection.request("POST", CHAT, dumps(body), headers)
-        answer = connection.getresponse()
+        answer = send(connection, **more)
         said = answer.getheader(LEFT), answer.getheader("retry-after")
         return Answer(answer.status, *said, answer.read())
     finally:
@@ -101,6 +119,20 @@ def spent(dsn: str, answers: int) -> list[int]:
                     assert len(found) == answers
                     return [cost for (cost,) in found]
                 await asyncio.sleep(0.05)
+
+    return asyncio.run(rows())
+
+
+def died(dsn: str, requests: int) -> list[int]:
+    """The costs of so many requests that were in flight when their worker was killed."""
+    sql = "SELECT cost FROM usage WHERE error = 'worker_died' AND outcome = 'failed' ORDER BY at"
+
+    async def rows() -> list[int]:
+        async with asyncio.timeout(PATIENCE):
+            while len(found := await query(dsn, sql)) < requests:
+                await asyncio.sleep(0.05)
+        assert len(found) == requests
+        return [cost for (cost,) in found]
 
     return asyncio.run(rows())
 
@@ -207,3 +239,114 @@ def test_where_the_operator_allows_it_spending_goes_on_and_counts(
     hold = 5 * NANO - last.left - sum(costs[:-2])
     assert hold == 5 * NANO - second.left - sum(costs[:-1])
     assert loads(last.body)["usage"]["completion_tokens"] > 0
+
+
+SLOW = {"demo": {"kind": "demo", "delay": "500ms"}}
+
+
+class Streams:
+    """Streams that are in flight, and what each of them left of the budget."""
+
+    def __init__(self, proxy: Serving, count: int, **more: object) -> None:
+        self._connections = [proxy.connect() for _ in range(count)]
+        # Kept: with an answer that is dropped its connection is closed.
+        self._answers = [send(each, stream=True, **more) for each in self._connections]
+        self.left = [int(Decimal(each.getheader(LEFT) or "") * NANO) for each in self._answers]
+
+    def close(self) -> None:
+        for answer, connection in zip(self._answers, self._connections, strict=True):
+            answer.close()
+            connection.close()
+
+
+def test_what_was_in_flight_is_charged_as_held_and_recorded_once(
+    postgres: str, tmp_path: Path
+) -> None:
+    file = configuration(tmp_path, postgres, providers=SLOW)
+    with serving(file) as proxy:
+        assert once_known(proxy, max_tokens=1).status == 200
+        streams = Streams(proxy, 3)
+        capped = Streams(proxy, 1, max_tokens=4)
+        kill(proxy.children()["worker-0"])
+        streams.close()
+        capped.close()
+        after = Streams(proxy, 1)
+        charged = died(postgres, 4)
+        kill_everything(proxy)
+        after.close()
+    lefts = [*streams.left, *capped.left]
+    (first,) = spent(postgres, 1)
+    holds = [a - b for a, b in zip([5 * NANO - first, *lefts], lefts, strict=False)]
+    assert holds[0] == holds[1] == holds[2] > holds[3] > 0
+    assert charged == holds
+    assert after.left == [lefts[-1] - holds[0]]
+    with serving(file) as proxy:
+        again = Streams(proxy, 1)
+        assert died(postgres, 5) == [*holds, holds[0]]
+        told = run_command("usage", "--config", file, "--format", "json", directory=tmp_path)
+        again.close()
+    assert again.left == [after.left[0] - holds[0]]
+    totals = loads(told.stdout)["totals"]
+    assert int(Decimal(totals["cost_usd"]) * NANO) == first + sum(holds) + holds[0]
+    assert totals["failed"] >= 5  # And those that were refused before the budget was known.
+
+
+def test_killed_at_any_point_the_budget_is_the_sum_of_the_records(
+    postgres: str, tmp_path: Path
+) -> None:
+    quick = {"demo": {"kind": "demo", "delay": "3ms"}}
+    answered: list[bytes] = []
+    enough = threading.Event()
+
+    def calls(proxy: Serving, *, stream: bool) -> None:
+        while not enough.is_set():
+            try:
+                answer = ask(proxy, stream=stream)
+            except (OSError, http.client.HTTPException):
+                continue  # Its worker was killed.
+            if answer.status == 200 and (not stream or b"[DONE]" in answer.body):
+                answered.append(answer.body)
+
+    file = configuration(tmp_path, postgres, providers=quick)
+    with serving(file) as proxy:
+        hold = 5 * NANO - (once_known(proxy).left or 0)
+        callers = [
+            threading.Thread(target=calls, args=(proxy,), kwargs={"stream": n % 2 == 0})
+            for n in range(6)
+        ]
+        for caller in callers:
+            caller.start()
+        for _ in range(4):
+            before = len(answered)
+            while len(answered) < before + 20:
+                time.sleep(random.random() / 50)
+            names = ["worker-0", "control"] if random.random() < 0.5 else ["worker-0"]
+            for name in names:
+                kill(proxy.children()[name])
+        enough.set()
+        for caller in callers:
+            caller.join()
+        kill_everything(proxy)
+    count, ids, completed, made, cost = asyncio.run(shipped(postgres, tmp_path / "data" / "spool"))
+    assert count == ids
+    assert completed > len(answered)
+    assert made > 0
+    with serving(file) as proxy:
+        assert once_known(proxy).left == 5 * NANO - cost - hold
+
+
+async def shipped(dsn: str, spool: Path) -> tuple[int, int, int, int, int]:
+    """All of a spool that nobody writes to: how many records and ids the store has, how many of
+    them completed and were made of holds, and their costs."""
+    _ = await asyncio.to_thread(take_over, spool)
+    store = PostgresUsage(dsn)
+    try:
+        await Shipper(spool, store).drain()
+    finally:
+        await store.close()
+    sql = (
+        "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE outcome = 'completed'),"
+        " count(*) FILTER (WHERE error = 'worker_died'), sum(cost)::bigint FROM usage"
+    )
+    ((count, ids, completed, made, cost),) = await query(dsn, sql)
+    return count, ids, completed, made, cost

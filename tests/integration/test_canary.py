@@ -42,6 +42,7 @@ def configuration(content: str, store: str, data: Path, vendor: str, collector: 
             "listen": "127.0.0.1:0",
             "data_dir": str(data),
             "store": store,
+            "store_failure": {"budgets": "local"},  # Served before control has asked the store.
             "max_body": "1MiB",
             "admin": {"listen": "127.0.0.1:0", "key": ADMIN},
             "keys": [{"name": "alice", "key": KEY, "team": "blue"}],
@@ -182,7 +183,7 @@ class Run:
         assert proxy.ended() == 0
 
 
-NAMED = ("stdout", "files while it runs", "otlp", "spans", "table usage", "table usage_hourly",
+NAMED = ("stdout", "files while it runs", "otlp", "spans", "table usage", "table usage_hourly", "table spent",
          "/admin/usage?by=model,key,tag", "usage --by tag,key --format json --config",
          "usage export --config", "usage export --format json --content --config")  # fmt: skip
 SAID = ("files while it runs", "otlp", "spans", "table usage",

@@ -120,6 +120,10 @@ class Proxy:
         made = self.admin("POST", "keys", {"name": name, **fields})
         return made["key"], made["id"]
 
+    def health(self) -> int:
+        """What a load balancer is answered."""
+        return self._ask(self.process.port, "GET", "/readyz", "")[0]
+
     def _ask(
         self, port: int, method: str, path: str, key: str, body: bytes = b"",
         more: dict[str, str] | None = None,
@@ -277,8 +281,12 @@ def test_without_a_directory_nobody_is_called_unknown(
     own_postgres.stop()
     with proxy(tmp_path, dsn) as running:
         assert running.status("sk-perhaps-somebody-has-this") == 503
-        assert running.status(CONFIGURED) == 200
+        # A budget of its team, or of all, may stand in the store.
+        assert running.chat(CONFIGURED)[0] == 503
+        assert running.health() == 503
         own_postgres.start()
+        within(PATIENCE, lambda: running.health() == 200)
+        assert running.chat(CONFIGURED)[0] == 200
         within(PATIENCE, lambda: running.status("sk-perhaps-somebody-has-this") == 401)
         (tmp_path / "data/directory.db").write_bytes(b"this is no database" * 5000)
         key, _ = running.make_key("ada")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from proxy.base.clock import wall
+from proxy.base.clock import monotonic, wall
 from proxy.base.tasks import Tasks
 from proxy.core.accounting import StoreAway
 from proxy.core.identity import IdentityFeed
@@ -20,6 +20,8 @@ from proxy.stores.directory.writer import DirectoryWriter
 log = logging.getLogger("llm-proxy.directory")
 
 _ASK = 5.0  # Seconds.
+_LOOK = 0.5  # Until it is seen that the file is gone: workers that start meanwhile serve nobody.
+_LATE = 10.0  # Without an answer for so much longer than it takes to ask: that is worth telling.
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,28 @@ class DirectoryKeeper:
     def state(self) -> DirectoryState:
         """How the file stands now."""
         age = max(0.0, wall() - self._asked) if self._asked is not None else None
-        return DirectoryState(self._seq, age, self._reason)
+        reason = self._reason
+        if reason is None and age is not None and age > self._ask + _LATE:
+            reason = f"the store has not said for {age:.0f} s whether keys changed"
+        return DirectoryState(self._seq, age, reason)
 
     async def _run(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._ask):
-                    await self._news.wait()
-            except TimeoutError:
-                log.debug("nothing was heard of the store; asking")
+            await self._wait()
             self._news.clear()
             await self._catch_up()
+
+    async def _wait(self) -> None:
+        """Return at news, when the file has been lost, or when the store is to be asked anyway."""
+        until = monotonic() + self._ask
+        while (left := until - monotonic()) > 0:
+            try:
+                async with asyncio.timeout(min(left, _LOOK)):
+                    await self._news.wait()
+            except TimeoutError:
+                if not await self._in_thread(self._writer.is_lost):
+                    continue
+            return
 
     async def _catch_up(self) -> None:
         try:
@@ -121,7 +134,7 @@ class DirectoryKeeper:
                 async for batch in snapshot.batches:
                     await self._in_thread(lambda: self._writer.add(batch))  # noqa: B023
                 await self._in_thread(lambda: self._writer.finish(snapshot.seq))
-            except StoreAway:
+            except Exception:  # Whatever it was: what is begun must not stay open.
                 await self._in_thread(self._writer.give_up)
                 raise
         return snapshot.seq

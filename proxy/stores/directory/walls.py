@@ -4,8 +4,8 @@ All documents are in memory as they were written: a request that names a scope n
 costs one look into a table, however many names are made up. What a document means is found out when
 it is first asked for, and kept; time zones are read from the disk before that.
 
-Before the directory was seen whole any scope may have walls, so each is refused, unless the operator
-lets requests through that cannot be counted.
+Before the directory was seen whole any scope may have walls, so each is refused, unless the
+operator lets requests through that cannot be counted.
 """
 
 import logging
@@ -61,8 +61,10 @@ class StoredWalls:
         if around is None:
             document = self._documents.get(scope)
             if document is None:
-                self.refuse_unknown()
-                self.refuse_deleted((scope,))
+                if not self.whole:
+                    self.refuse_unknown()
+                if self._deleted:
+                    self.refuse_deleted((scope,))
                 return None
             around = self._read(scope, document)
         if around.blocked:
@@ -79,12 +81,11 @@ class StoredWalls:
 
     def refuse_deleted(self, scopes: Iterable[Scope]) -> None:
         """Raises AccessDenied where one of them was deleted."""
-        if self._deleted:
-            for scope in scopes:
-                if scope in self._deleted and scope not in self._configured:
-                    raise AccessDenied(
-                        f"the {scope} that this caller belongs to was deleted; ask the operator"
-                    )
+        for scope in scopes:
+            if scope in self._deleted and scope not in self._configured:
+                raise AccessDenied(
+                    f"the {scope} that this caller belongs to was deleted; ask the operator"
+                )
 
     def ahead(self, rows: Mapping[Scope, ScopeRow | None]) -> None:
         """Find out what may take time, in a thread: zones that were read once are at hand."""

@@ -60,6 +60,13 @@ class DirectoryWriter:
             row = connection.execute("SELECT source, seq FROM state").fetchone()
         return int(row[1]) if row is not None and row[0] == self._source else None
 
+    def is_lost(self) -> bool:
+        """Whether the file was deleted, replaced or found broken since it was used."""
+        try:
+            return self._connection is not None and self._is_gone()
+        except OSError:
+            return True  # Whoever uses it next tells why.
+
     def begin(self) -> None:
         """Begin to build it anew; readers go on with what it was."""
         with self._used() as connection:

@@ -65,7 +65,7 @@ class Account:
     """The money of one scope under one calendar."""
 
     __slots__ = (
-        "_clock", "_keep", "_known_from", "_past", "key", "live", "made", "opening",
+        "_keep", "_known_from", "_past", "clock", "key", "live", "made", "opening",
         "opening_start", "purse", "since",
     )  # fmt: skip
 
@@ -78,23 +78,23 @@ class Account:
         self.opening_start = clock.start
         self.since: int | None = None  # The first window in which it was asked.
         self.purse = Purse(0, -math.inf, 0)  # Over since ever.
-        self._clock = clock
+        self.clock = clock
         self._keep = 0  # Windows whose rest rolls over.
         self._past: dict[int, Purse] = {}
         self._known_from: int | None = None  # The first window before its own that it knows of.
 
     def turn(self, at: float) -> Purse:
         """The purse of a moment after the end of the present one."""
-        self._clock.move(at)
-        start = self._clock.start
+        self.clock.move(at)
+        start = self.clock.start
         if self.since is None:
             self.since = start
         elif self._keep:
             self._past[self.purse.start] = self.purse
-            kept = self._clock.earlier(self._keep)
+            kept = self.clock.earlier(self._keep)
             self._past = {begin: self._past[begin] for begin in kept if begin in self._past}
         used = self.opening if start == self.opening_start else 0
-        self.purse = Purse(start, self._clock.end, used)
+        self.purse = Purse(start, self.clock.end, used)
         return self.purse
 
     def open(self, spent: int, earlier: Sequence[int] = ()) -> None:
@@ -111,8 +111,8 @@ class Account:
     def _remember(self, spent: Sequence[int]) -> None:
         """What was spent in its first window and those before it, which was something in the
         oldest of them."""
-        windows = (self.opening_start, *self._clock.earlier(len(spent) - 1))
-        end = self._clock.end
+        windows = (self.opening_start, *self.clock.earlier(len(spent) - 1))
+        end = self.clock.end
         for start, used in zip(windows, spent, strict=False):
             if start != self.purse.start:
                 self._past.setdefault(start, Purse(start, end, used))
@@ -122,8 +122,8 @@ class Account:
 
     def opens_at(self, at: float) -> bool:
         """Whether its opening balance still matters: all of a later window is counted here."""
-        self._clock.move(at)
-        return self._clock.start == self.opening_start
+        self.clock.move(at)
+        return self.clock.start == self.opening_start
 
     def keep(self, windows: int) -> None:
         """Remember so many ended windows."""
@@ -156,12 +156,12 @@ class Account:
             return at - self.made >= _UNASKED
         if at < self.purse.end:
             return False
-        self._clock.move(at)
-        kept = self._clock.earlier(self._keep)
+        self.clock.move(at)
+        kept = self.clock.earlier(self._keep)
         return not kept or self.purse.start < kept[-1]
 
     def _earlier(self, count: int) -> list[int]:
-        return [start for start in self._clock.earlier(count) if start < self.purse.start]
+        return [start for start in self.clock.earlier(count) if start < self.purse.start]
 
 
 def _spend(rests: list[int], amount: int) -> list[int]:

@@ -6,7 +6,8 @@ then the slots, then the budgets. `entries` has the rules in their own order, an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeVar, cast
 
 from proxy.core.quota import Rule
 from proxy.stores.memory.accounts import Account
@@ -16,6 +17,7 @@ from proxy.stores.memory.windows import Slots, Window
 
 State = Window | Slots | Account
 Counted = Window | Slots | Budget
+Numbers = TypeVar("Numbers", tuple["Part", ...], tuple[tuple[int, int, int], ...])
 
 
 class Entry(NamedTuple):
@@ -28,6 +30,16 @@ class Entry(NamedTuple):
     group: int
 
 
+class Part(NamedTuple):
+    """A limit in plain numbers, the same for all quotas that are alike."""
+
+    place: int  # Where its total is noted, and
+    group: int  # its bucket.
+    weight: float  # By what to multiply the total for the part that is used.
+    limit: int
+    size: float  # Of a bucket, in seconds.
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """All that a quota needs."""
@@ -37,9 +49,9 @@ class Bound:
     slots: tuple[tuple[Slots, float], ...]
     budgets: Budgets | None
     states: tuple[State, ...]
-    requests: tuple[Entry, ...]
-    tokens: tuple[Entry, ...]
-    money: tuple[Entry, ...]  # Of hard budgets.
+    requests: tuple[Part, ...]
+    tokens: tuple[Part, ...]
+    money: tuple[tuple[int, int, int], ...]  # Of hard budgets: place, group, limit.
 
     @property
     def live(self) -> bool:
@@ -72,14 +84,41 @@ def bound(pairs: list[tuple[Rule, Counted]], wall: Callable[[], float]) -> Bound
         states=tuple(
             counted.account if isinstance(counted, Budget) else counted for _, counted in pairs
         ),
-        requests=_of(entries, "requests"),
-        tokens=_of(entries, "tokens"),
-        money=tuple(entry for entry in _of(entries, "money") if entry.rule.hard),
+        requests=_once(_parts(entries, "requests")),
+        tokens=_once(_parts(entries, "tokens")),
+        money=_once(_money(entries)),
     )
 
 
-def _of(entries: tuple[Entry, ...], measure: str) -> tuple[Entry, ...]:
-    return tuple(entry for entry in entries if entry.rule.measure == measure)
+def _once(numbers: Numbers) -> Numbers:
+    """The same object for the same numbers: thousands of quotas share it, and it stays in the
+    processor's cache."""
+    return cast("Numbers", _one(numbers))
+
+
+@lru_cache(maxsize=4096)
+def _one(numbers: object) -> object:
+    return numbers
+
+
+def _parts(entries: tuple[Entry, ...], measure: str) -> tuple[Part, ...]:
+    """Of a limit of 0 nothing is left at any time: no other is tighter."""
+    found = []
+    for rule, counted, place, group in entries:
+        if rule.measure == measure and isinstance(counted, Window):
+            part = Part(place, group, 1 / (rule.limit or 1), rule.limit, counted.ticker.size)
+            if not rule.limit:
+                return (part,)
+            found.append(part)
+    return tuple(found)
+
+
+def _money(entries: tuple[Entry, ...]) -> tuple[tuple[int, int, int], ...]:
+    return tuple(
+        (place, group, rule.limit)
+        for rule, counted, place, group in entries
+        if isinstance(counted, Budget) and rule.hard
+    )
 
 
 def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:

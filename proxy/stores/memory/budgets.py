@@ -1,13 +1,18 @@
 """The budgets of a quota: how much all of them can give, and holding it in all of them.
 
-Budgets without rollover are pairs of an account and its limit; those with it reckon theirs anew at
-each decision. What is not hard is held in all the same, and asked about nothing.
+Where no budget rolls over, what is asked is held in all of them in one loop over purses and their
+limits. Where that does not go, as it rarely is, it is found out how much they can give, with those
+that roll over reckoned anew. What is not hard is held in all the same, and asked about nothing.
+
+The purses are looked up anew when their window is over, or may be over for others: an account goes
+to its next purse only after its calendar's clock went on.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from proxy.core.quota import SHARE, Calendar, Rule
-from proxy.stores.memory.accounts import UNKNOWN, Account, Purse
+from proxy.stores.memory.accounts import UNKNOWN, Account, CalendarClock, Purse
 
 
 class Budget:
@@ -52,19 +57,62 @@ class Budget:
 class Budgets:
     """All budgets of a quota."""
 
-    __slots__ = ("_accounts", "_fixed", "_rolling", "_wall", "every", "roll")
+    __slots__ = (
+        "_fixed", "_limited", "_rolling", "_wall", "_windows", "every", "purses", "roll",
+    )  # fmt: skip
 
     def __init__(self, every: tuple[Budget, ...], wall: Callable[[], float]) -> None:
         self.every = every
         self.roll = any(each.rolls for each in every)
         self._wall = wall
-        self._accounts = tuple(each.account for each in every)
         self._fixed = tuple(
             (each.account, each.limit) for each in every if each.hard and not each.rolls
         )
         self._rolling = tuple(each for each in every if each.hard and each.rolls)
+        self.purses: list[Purse] = []  # What the last hold is in. Never changed, but replaced.
+        self._limited: list[tuple[Purse, float]] = []
+        self._windows = [(each.account.clock, -math.inf) for each in every]  # Theirs: their ends.
 
-    def afford(self, asked: int, least: int, at: float) -> int:
+    def hold(self, asked: int, least: int, at: float, seen: list[int]) -> int:
+        """Hold in all as much as every hard budget can give, and note what each has taken then.
+        Returns what that is; -1 where it is less than the least."""
+        if not self.roll:
+            for clock, end in self._windows:
+                if at >= end or clock.end != end:
+                    self._turn(at)
+                    break
+            more = 0 if least >= asked else (SHARE - 1) * asked
+            fits = True
+            for purse, limit in self._limited:
+                purse.used = used = purse.used + asked
+                if used + more > limit:
+                    fits = False
+                seen.append(used)
+            if fits:
+                return asked
+            for purse in self.purses:
+                purse.used -= asked
+            del seen[-len(self.purses) :]
+        amount = self._afford(asked, least, at)
+        if amount >= 0:
+            self._hold(amount, at, seen)
+        return amount
+
+    def _turn(self, at: float) -> None:
+        """Find the purses of the present windows."""
+        self.purses = [each.purse(at) for each in self.every]
+        self._limited = [
+            (purse, each.limit if each.hard else math.inf)
+            for each, purse in zip(self.every, self.purses, strict=True)
+        ]
+        ends: dict[CalendarClock, float] = {}
+        for each, purse in zip(self.every, self.purses, strict=True):
+            clock = each.account.clock  # One that was put back is behind it: look again next time.
+            sure = purse.end == clock.end == ends.get(clock, clock.end)
+            ends[clock] = clock.end if sure else -math.inf
+        self._windows = list(ends.items())
+
+    def _afford(self, asked: int, least: int, at: float) -> int:
         """As much of it as every hard budget can give; -1 where that is less than the least."""
         room = asked
         for account, limit in self._fixed:
@@ -80,19 +128,13 @@ class Budgets:
             return self._overdrawn(asked, least, room)
         return room if least >= asked else self._shared(asked, least, at)
 
-    def hold(self, amount: int, at: float, seen: list[int]) -> list[Purse]:
-        """Hold it in all, and note what each has taken then. Returns what it is held in."""
-        purses = []
-        for account in self._accounts:
-            purse = account.purse
-            if at >= purse.end:
-                purse = account.turn(at)
+    def _hold(self, amount: int, at: float, seen: list[int]) -> None:
+        self._turn(at)
+        for purse in self.purses:
             purse.used = used = purse.used + amount
             seen.append(used)
-            purses.append(purse)
-        return purses
 
-    def grow(self, asked: int, purses: list[Purse]) -> int:
+    def grow(self, asked: int, purses: Sequence[Purse]) -> int:
         """Hold as much more as every hard budget has left in the windows of the hold."""
         at = self._wall()
         room = asked

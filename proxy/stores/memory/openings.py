@@ -11,8 +11,9 @@ from collections.abc import Callable
 from proxy.core.quota import Balances, QuotaUnknown, Rule, Wanted
 from proxy.stores.memory.accounts import Account
 
-PATIENCE = 0.05
-"""Seconds that a request waits for a balance."""
+PATIENCE = 1.0
+"""Seconds that a request waits for a balance: rather a short wait than a refusal. While balances
+cannot be had nobody waits."""
 
 _FIRST_RETRY = 0.1
 _LAST_RETRY = 0.2  # Requests are refused meanwhile, and a database starts in seconds.

@@ -3,6 +3,9 @@
 One plain loop for each measure, over pairs of a count and its limit, takes and notes what there is
 then. It is undone where anything refuses: that is rare, and dear anyway. A limit that is not hard
 is infinite here.
+
+Windows go on with their ticker alone. So whoever had all of them at its bucket knows, as long as
+that is the bucket, that they are there still.
 """
 
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ Limited = tuple[Window, float]
 class Rates:
     """Windows of one length."""
 
-    __slots__ = ("noted", "requests", "ticker", "tokens")
+    __slots__ = ("_head", "noted", "requests", "ticker", "tokens")
 
     def __init__(
         self, ticker: Ticker, requests: tuple[Limited, ...], tokens: tuple[Limited, ...]
@@ -24,6 +27,7 @@ class Rates:
         self.requests = requests
         self.tokens = tokens
         self.noted = 1 + len(requests) + len(tokens)  # Numbers that a take notes.
+        self._head = -1  # The bucket where all windows were.
 
     def take(self, tokens: int, now: float, seen: list[int]) -> bool:
         """Take one request and so many tokens. Notes the bucket and each total. Whether all fits;
@@ -32,34 +36,41 @@ class Rates:
         if now >= ticker.end:
             ticker.move(now)
         bucket = ticker.bucket
-        seen.append(bucket)
+        if bucket != self._head:
+            self._advance(bucket)
+        note = seen.append
+        note(bucket)
         fits = True
         for window, limit in self.requests:
-            if window.head != bucket:
-                window.advance(bucket)
             window.total = total = window.total + 1
             if total > limit:
                 fits = False
-            seen.append(total)
+            note(total)
         for window, limit in self.tokens:
-            if window.head != bucket:
-                window.advance(bucket)
             window.total = total = window.total + tokens
             if total > limit and tokens:
                 fits = False
-            seen.append(total)
+            note(total)
         return fits
+
+    def _advance(self, bucket: int) -> None:
+        for window in self.windows():
+            if window.head != bucket:
+                window.advance(bucket)
+        self._head = bucket
 
     def change(self, bucket: int, requests: int, tokens: int) -> None:
         """So many more, or fewer, than were taken in a bucket."""
         if requests:
             for window, _ in self.requests:
                 window.change(bucket, requests)
-        for window, _ in self.tokens:
-            if window.head == bucket:
-                window.total += tokens
+        if tokens:
+            if self.ticker.bucket == bucket:
+                for window, _ in self.tokens:
+                    window.total += tokens
             else:
-                window.change(bucket, tokens)
+                for window, _ in self.tokens:
+                    window.change(bucket, tokens)
 
     def windows(self) -> Iterator[Window]:
         """In the order in which totals are noted."""

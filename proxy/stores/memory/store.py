@@ -16,7 +16,7 @@ from proxy.core.quota import Balances, Calendar, Rule, Sliding
 from proxy.stores.memory.accounts import UNKNOWN, Account, CalendarClock
 from proxy.stores.memory.bound import Bound, State, bound
 from proxy.stores.memory.budgets import Budget
-from proxy.stores.memory.openings import Openings
+from proxy.stores.memory.openings import PATIENCE, Openings
 from proxy.stores.memory.quota import MemoryQuota
 from proxy.stores.memory.windows import Slots, Ticker, Window
 
@@ -32,7 +32,8 @@ class MemoryQuotas:
     """All counts. Without `balances` all begin at 0; with it, `run` has to run."""
 
     __slots__ = (
-        "_calendars", "_openings", "_queue", "_states", "_tickers", "epoch", "monotonic", "wall",
+        "_calendars", "_openings", "_queue", "_states", "_tickers", "epoch", "monotonic",
+        "patience", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +42,10 @@ class MemoryQuotas:
         *,
         monotonic: Clock = clock.monotonic,
         wall: Clock = clock.wall,
+        patience: float = PATIENCE,
     ) -> None:
+        """`patience`: seconds that a request waits for a balance."""
+        self.patience = patience
         self.monotonic = monotonic
         self.wall = wall
         self.epoch = 0

@@ -21,6 +21,7 @@ from proxy.stores.postgres.sessions import questions as asking
 from proxy.stores.postgres.sessions import session
 from proxy.stores.postgres.transaction import transaction
 
+_ANSWER = 70.0  # Seconds. A little more than statements may take: the server may hang.
 _LOCAL = "SET LOCAL statement_timeout = '60s'; SET LOCAL jit = off"
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # The end of `total`.
 _LONGEST_ERROR = 500
@@ -171,7 +172,7 @@ class PostgresAlerts:
     async def _working(self) -> AsyncIterator[asyncpg.Connection]:
         if (dsn := self._address()) is None:
             raise StoreAway("it is being started")
-        async with session(dsn) as connection:
+        async with session(dsn, _ANSWER) as connection:
             with asking():
                 async with transaction(connection, _LOCAL):
                     yield connection

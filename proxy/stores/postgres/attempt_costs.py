@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from proxy.base.jsonio import loads
-from proxy.core.accounting import StoreAway
+from proxy.core.accounting import WORKER_DIED, StoreAway
 from proxy.stores.postgres.sessions import questions, session
 
 _AROUND = timedelta(seconds=10)
 _AT_ONCE = 500
 _FIND = (
-    "SELECT u.id, u.attempts::text FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])"
+    "SELECT u.id, u.attempts::text, u.error"
+    " FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])"
     " AS h(id, first, last) JOIN usage u ON u.id = h.id AND u.at BETWEEN h.first AND h.last"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,13 +29,14 @@ class PostgresAttempts:
     def __init__(self, address: Callable[[], str | None]) -> None:
         self._address = address
 
-    async def costs(self, requests: Sequence[str]) -> Mapping[str, tuple[int | None, ...]]:
+    async def costs(self, requests: Sequence[str]) -> Mapping[str, tuple[int | None, ...] | None]:
         """Of the requests that have a record: nano-USD of each attempt in its order, None where
-        something was used that has no price. Raises StoreAway."""
+        something was used that has no price. None for all where the record was made of what a dead
+        worker held: that tells nothing new. Raises StoreAway."""
         dsn = self._address()
         if dsn is None:
             raise StoreAway("there is no store yet")
-        found: dict[str, tuple[int | None, ...]] = {}
+        found: dict[str, tuple[int | None, ...] | None] = {}
         async with session(dsn) as connection:
             for begin in range(0, len(requests), _AT_ONCE):
                 ids = requests[begin : begin + _AT_ONCE]
@@ -42,8 +44,9 @@ class PostgresAttempts:
                 first, last = [at - _AROUND for at in made], [at + _AROUND for at in made]
                 with questions():
                     rows = await connection.fetch(_FIND, ids, first, last)
-                for id, attempts in rows:
-                    found[id] = tuple(_cost(attempt) for attempt in loads(attempts))
+                for id, attempts, error in rows:
+                    known = tuple(_cost(attempt) for attempt in loads(attempts))
+                    found[id] = known if error != WORKER_DIED else None
         return found
 
 

@@ -40,6 +40,11 @@ class PostgresBalances:
         self._stack = contextlib.AsyncExitStack()
         self._connection: asyncpg.Connection | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None and not self._connection.is_closed()
+
     async def shipped(self, questions: Sequence[Question], spool: str | None) -> Shipped:
         """See ShippedSums. Raises StoreAway."""
         connection = await self._connected()
@@ -55,7 +60,7 @@ class PostgresBalances:
 
     async def _connected(self) -> asyncpg.Connection:
         connection = self._connection
-        if connection is None or connection.is_closed():
+        if connection is None or not self.connected:
             await self.close()
             connection = await self._stack.enter_async_context(session(self._dsn))
             self._connection = connection

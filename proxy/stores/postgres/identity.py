@@ -28,11 +28,16 @@ from proxy.stores.postgres.sessions import questions, session
 
 _AT_ONCE = 4
 _STEP = 500
+_ANSWER = 12.0  # Seconds. A little more than statements may take: the server may hang.
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10s'"
 _KEY = f"SELECT {KEY_COLUMNS} FROM keys WHERE id = $1"
 _BY_HASH = f"""
-SELECT {KEY_COLUMNS} FROM keys
+SELECT {KEY_COLUMNS} FROM keys AS k
 WHERE deleted IS NULL AND (hash = $1 OR (old_hash = $1 AND old_until > clock_timestamp()))
+    AND NOT EXISTS (
+        SELECT FROM scopes AS s
+        WHERE (s.kind, s.name) IN (('team', k.team), ('user', k.user_id), ('project', k.project))
+            AND (s.deleted IS NOT NULL OR s.document -> 'blocked' = 'true'))
 """
 _SCOPE = f"SELECT {SCOPE_COLUMNS} FROM scopes WHERE kind = $1 AND name = $2 AND deleted IS NULL"
 _ENTRIES = f"SELECT {ENTRY_COLUMNS} FROM audit WHERE seq > $1 ORDER BY seq LIMIT {_STEP}"
@@ -52,7 +57,7 @@ class PostgresIdentity:
     @contextlib.asynccontextmanager
     async def change(self, origin: Origin) -> AsyncIterator[PostgresChange]:
         # Whoever leaves early closes the connection, and the server rolls back.
-        async with self._turn, session(self._dsn()) as connection:
+        async with self._turn, session(self._dsn(), _ANSWER) as connection:
             change = await PostgresChange.begin(connection, origin)
             yield change
             await change.commit()
@@ -139,7 +144,7 @@ class PostgresIdentity:
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[asyncpg.Connection]:
-        async with self._places, session(self._dsn()) as connection:
+        async with self._places, session(self._dsn(), _ANSWER) as connection:
             with questions():
                 await connection.execute(_READ)
                 yield connection

@@ -24,7 +24,9 @@ log = logging.getLogger("llm-proxy.directory")
 
 _STEP = 1000
 _LOOK = 1.0  # Seconds.
+_BEGINNING = 0.2  # The same, until there is a store at all.
 _ANSWER = 5.0
+_LONG_ANSWER = 40.0  # A little more than statements may take: the server may hang.
 _READ = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
     "SET LOCAL statement_timeout = '30s';"
@@ -82,20 +84,20 @@ class PostgresFeed:
                 if str(error) != told:
                     log.info("changes of keys are not heard of now: %s", error)
                 told = str(error)
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_LOOK if self._address() is not None else _BEGINNING)
 
     async def _listen(self, news: Callable[[], None]) -> None:
         def heard(_connection: Any, _process: int, _channel: str, _number: object) -> None:
             news()
 
         seen: int | None = None
-        async with session(self._dsn()) as connection:
+        async with session(self._dsn(), _ANSWER) as connection:
             try:
                 with questions():
                     await connection.add_listener(CHANNEL, heard)
                 while True:
                     with questions():
-                        last = await connection.fetchval(_LAST, timeout=_ANSWER)
+                        last = await connection.fetchval(_LAST)
                     if last != seen:
                         seen = last
                         news()
@@ -106,7 +108,7 @@ class PostgresFeed:
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[tuple[asyncpg.Connection, int]]:
-        async with session(self._dsn()) as connection:
+        async with session(self._dsn(), _LONG_ANSWER) as connection:
             with questions():
                 await connection.execute(_READ)
                 last = await connection.fetchval(_LAST)

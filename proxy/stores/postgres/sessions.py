@@ -24,10 +24,15 @@ _NO_TABLES = "it has no tables for usage yet; `llm-proxy migrate` makes them"
 
 
 @contextlib.asynccontextmanager
-async def session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection. Raises StoreAway when there is none to be had."""
+async def session(
+    dsn: str, answer_within: float | None = None
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection. Raises StoreAway when there is none to be had. `answer_within`: seconds after
+    which one question is given up, for a server that hangs keeps no deadline of its own."""
     with questions():
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT, statement_cache_size=0)
+        connection = await asyncpg.connect(
+            dsn, timeout=_CONNECT, command_timeout=answer_within, statement_cache_size=0
+        )
     try:
         yield connection
     finally:
@@ -69,6 +74,8 @@ async def bring_up_to_date(dsn: str) -> list[str]:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
     # DETAIL may hold what a caller wrote, and a refused address its password.
     said = str(error).partition("\n")[0] or type(error).__name__
     return redact(said)[:500]

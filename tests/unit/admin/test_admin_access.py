@@ -1,9 +1,15 @@
 """Who is let in: the admin key, keys with the role admin, and nobody else."""
 
+import asyncio
+
 import pytest
 
+from proxy.admin.doorkeeper import KeyOrRole
+from proxy.base.errors import NotAuthenticated, StoreUnavailable
+from proxy.core.identity import StoredKey
+from proxy.stores.postgres.identity import PostgresIdentity
 from tests.fakes.postgres import postgres, postgres_server, query
-from tests.unit.admin.admin_port import admin_port, settings
+from tests.unit.admin.admin_port import ADMIN, admin_port, settings
 
 __all__ = ["postgres", "postgres_server"]
 
@@ -44,6 +50,57 @@ async def test_a_revoked_key_is_not_let_in(postgres: str) -> None:
         assert (await ask("GET", KEYS)).error[0] == 401
 
 
+@pytest.mark.parametrize(
+    ("owner", "kind"), [("team", "teams"), ("user", "users"), ("project", "projects")]
+)
+async def test_a_key_whose_team_is_blocked_or_deleted_is_not_let_in(
+    postgres: str, owner: str, kind: str
+) -> None:
+    async with admin_port(postgres) as ask:
+        chief = (await ask.make("chief", roles=["admin"], **{owner: "x"}))["key"]
+        other = (await ask.make("other", roles=["admin"], **{owner: "y"}))["key"]
+        root = ask.key
+        for method, path, body, expected in (
+            ("POST", f"/admin/{kind}", {"name": "x"}, 200),
+            ("PATCH", f"/admin/{kind}/x", {"blocked": True}, 401),
+            ("PATCH", f"/admin/{kind}/x", {"blocked": False}, 200),
+            ("DELETE", f"/admin/{kind}/x", None, 401),
+            ("POST", f"/admin/{kind}", {"name": "x"}, 200),
+        ):
+            ask.key = root
+            assert (await ask(method, path, body, match="*")).status < 300
+            ask.key = chief
+            assert (await ask("GET", KEYS)).status == expected, (method, body)
+            ask.key = other
+            assert (await ask("GET", KEYS)).status == 200
+
+
+async def test_made_up_keys_never_stand_in_the_way_of_the_admin_key(postgres: str) -> None:
+    held = asyncio.Event()
+
+    class Slow(PostgresIdentity):
+        asked = 0
+
+        async def key_by_hash(self, hash: bytes) -> StoredKey | None:
+            self.asked += 1
+            await held.wait()
+            return None
+
+    store = Slow(lambda: postgres)
+    doorkeeper = KeyOrRole(settings, store)
+    spawn = asyncio.get_running_loop().create_task
+    crowd = [spawn(doorkeeper.actor(f"Bearer sk-{n}", None)) for n in range(64)]
+    await asyncio.sleep(0)
+    assert store.asked <= 2
+    with pytest.raises(StoreUnavailable):
+        await doorkeeper.actor("Bearer sk-one-more", None)
+    assert await doorkeeper.actor(f"Bearer {ADMIN}", None) == "admin.key"
+    held.set()
+    told = await asyncio.gather(*crowd, return_exceptions=True)
+    assert {type(each) for each in told} == {NotAuthenticated}
+    assert store.asked == 64
+
+
 async def test_a_key_of_the_configuration_with_the_role_is_let_in(postgres: str) -> None:
     keys = [
         {"name": "boss", "key": CONFIGURED, "roles": ["admin"]},
@@ -70,6 +127,8 @@ async def test_what_is_no_key_is_refused(postgres: str, given: str) -> None:
     async with admin_port(postgres) as ask:
         told = await ask("GET", KEYS, headers={"authorization": given})
         assert told.error == (401, "invalid_api_key", None)
+        assert "`Authorization: Bearer <key>`" in told.message
+        assert told.headers["server"] == "llm-proxy"
         told = await ask("GET", "/admin/nowhere", headers={"authorization": given})
         assert told.error[0] == 401
 

@@ -77,7 +77,25 @@ async def test_a_key_is_made_listed_rotated_blocked_and_revoked(run: Run, ask: P
     assert "revoked" in (await run("list", "--deleted")).out
     done = await run("revoke", "search")
     assert (done.code, done.out) == (1, "")
+    assert "no living key of this name" in done.err
+    done = await run("revoke", made["id"])
+    assert (done.code, done.out) == (1, "")
     assert "no key of this id" in done.err
+
+
+async def test_a_key_that_has_expired_is_listed_as_such(run: Run) -> None:
+    for name, when in (("old", "2020-01-01"), ("new", "2090-01-01T00:00:00Z")):
+        assert (await run("create", name, "--expires", when)).code == 0
+    states = {row.split()[1]: row.split()[4] for row in (await run("list")).out.splitlines()[1:]}
+    assert states == {"old": "expired", "new": "active"}
+
+
+async def test_a_name_that_is_taken_says_whose_it_is(run: Run) -> None:
+    await run("create", "key_of-ada")
+    done = await run("create", "key_of-ada")
+    assert done.code == 1
+    taken = done.err.partition("this name, ")[2].partition(":")[0]
+    assert (await run("block", "key_of-ada")).out == f"key_of-ada ({taken}) is blocked\n"
 
 
 async def test_json_is_the_answer_of_the_api(run: Run, tmp_path: Path) -> None:
@@ -100,8 +118,8 @@ async def test_json_is_the_answer_of_the_api(run: Run, tmp_path: Path) -> None:
         (("create", "a", "--rpm", "-1"), 1, "`limits.rpm` must be"),
         (("create", "a", "--budget", "5"), 2, "USD/PERIOD"),
         (("create", "a", "--document", "/nowhere.json"), 2, "/nowhere.json"),
-        (("rotate", "nobody"), 1, "no key of this id"),
-        (("block", "a/b c"), 1, "no key of this id"),
+        (("rotate", "nobody"), 1, "keys list` shows"),
+        (("block", "a/b c"), 1, "no living key of this name"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

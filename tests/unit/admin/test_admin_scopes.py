@@ -115,3 +115,20 @@ async def test_workers_that_cannot_count_together_have_no_limits(postgres: str) 
     async with admin_port(postgres, workers=2, redis="redis://127.0.0.1:6379") as ask:
         told = await ask("POST", "/admin/teams", {"name": "b", "budgets": BUDGETS})
         assert told.status == 201
+
+
+async def test_budgets_that_no_record_could_restore_are_refused(postgres: str) -> None:
+    silent = {"content": "none"}
+    async with admin_port(postgres, telemetry=silent) as ask:
+        told = await ask("POST", "/admin/budgets", {"id": "customer:a", "budgets": BUDGETS})
+        assert told.error == (409, "redis_needed", "budgets")
+        assert "of which customer" in told.message
+        for body in ({"id": "customer:a", "limits": {"rpm": 1}}, {"id": "team:a"}):
+            assert (await ask("POST", "/admin/budgets", body)).status == 201
+        told = await ask("PATCH", "/admin/budgets/customer:a", {"budgets": BUDGETS}, match="*")
+        assert told.error[1] == "redis_needed"
+        told = await ask("PATCH", "/admin/budgets/team:a", {"budgets": BUDGETS}, match="*")
+        assert told.status == 200
+    async with admin_port(postgres, telemetry=silent, redis="redis://127.0.0.1:6379") as ask:
+        told = await ask("POST", "/admin/budgets", {"id": "tag:a", "budgets": BUDGETS})
+        assert told.status == 201

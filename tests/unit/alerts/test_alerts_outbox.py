@@ -65,6 +65,18 @@ async def test_the_pause_doubles_until_a_day_is_over(
     assert box.counts["given_up"] == (again is None)
 
 
+async def test_whether_the_last_try_failed_is_known(vendor: Vendor) -> None:
+    vendor.say(status=500)
+    books = BooksInMemory(due=[FIRST])
+    box = outbox(vendor, books)
+    assert not box.failing
+    await box.send_due()
+    assert box.failing
+    books.due.append(FIRST._replace(attempts=2))
+    await box.send_due()
+    assert not box.failing
+
+
 async def test_who_is_gone_is_asked_no_more(vendor: Vendor) -> None:
     vendor.say(status=410)
     books = BooksInMemory(due=[FIRST])

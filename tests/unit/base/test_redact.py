@@ -58,3 +58,10 @@ def test_known_secrets_go_whatever_they_look_like() -> None:
     assert redactor("Bearer abcd1234") == "Bearer ***"
     assert redactor("abc is too short to be one") == "abc is too short to be one"
     assert "horse" not in repr(redactor)
+
+
+def test_how_to_send_a_key_is_no_key() -> None:
+    words = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
+    assert redact(words) == words
+    for text in ("Authorization: hunter22", "{'password': b'hunter22'}", "api_keys=['hunter22']"):
+        assert "hunter22" not in redact(text)

@@ -163,6 +163,33 @@ def test_required_auth_needs_keys(tmp_path: Path, text: str, place: str) -> None
     assert "write `auth: none`" in problem
 
 
+def test_keys_that_are_made_in_the_store_are_enough_for_auth(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("admin: {key: sk-admin}")
+    assert load(path, env={}).settings.keys == ()
+    for text in ("admin: {key: sk-admin}\nstore: none", "admin: {key: '${NOT_SET:-}'}"):
+        (problem,) = wrong_with(tmp_path, f"# auth\n{text}")
+        assert "set `admin.key`" in problem
+
+
+@pytest.mark.parametrize("kind", ["customers", "agents", "sessions", "tags"])
+def test_budgets_that_no_record_could_restore_are_refused(tmp_path: Path, kind: str) -> None:
+    silent = "auth: none\ntelemetry: {content: none}\n"
+    budget = f"{kind}: {{a: {{budgets: [{{amount: 5, period: day}}]}}}}"
+    (problem,) = wrong_with(tmp_path, silent + budget)
+    assert problem.startswith(f"3:{len(kind) + 8}: budgets of {kind} need `redis`")
+    path = tmp_path / "config.yaml"
+    for taken in (
+        silent + f"{kind}: {{a: {{limits: {{rpm: 1}}, budgets: []}}}}",
+        silent + "redis: redis://127.0.0.1\n" + budget,
+        silent + "store: none\n" + budget,
+        silent.replace("none}", "metadata}") + budget,
+        silent + budget.replace(kind, "teams"),
+    ):
+        path.write_text(taken)
+        load(path, env={})
+
+
 def test_tokens_are_enough_for_auth(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("jwt: [{issuer: 'https://sso.example', audience: [llm-proxy]}]")

@@ -129,6 +129,10 @@ class Directory:
             raise NotAuthenticated("false", code="invalid_token")
         return self._tokens.get(token)
 
+    def refuse_unready(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the store is away")
+
 
 async def let_in(directory: Directory, key: str) -> str:
     run = replace(runtime({}, callers={fingerprint(KEY): CALLER}), directory=directory)

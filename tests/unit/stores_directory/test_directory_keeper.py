@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.base.secret import fingerprint
-from proxy.core.identity import StoredKey
+from proxy.core.identity import Changes, StoredKey
 from proxy.stores.directory.file import in_folder
 from proxy.stores.directory.keeper import DirectoryKeeper
 from proxy.stores.directory.reader import DirectoryReader
@@ -148,6 +148,36 @@ async def test_a_file_that_is_deleted_is_built_again(tmp_path: Path) -> None:
         in_folder(tmp_path).unlink()
         await until(lambda: feed.snapshots == 2 and feed.asked > 0)
     assert await names(tmp_path, "ada") == ["key_ada"]
+
+
+async def test_a_file_that_is_deleted_is_missed_before_the_store_is_asked(tmp_path: Path) -> None:
+    feed = FakeFeed()
+    feed.put(key("ada"))
+    async with keeping(feed, tmp_path, ask=600) as keeper:
+        await until(lambda: keeper.state().seq == 1 and keeper.state().age is not None)
+        in_folder(tmp_path).unlink()
+        await until(lambda: feed.snapshots == 2 and feed.asked > 0)
+    assert await names(tmp_path, "ada") == ["key_ada"]
+
+
+async def test_a_store_that_does_not_answer_any_more_is_told(tmp_path: Path) -> None:
+    feed = FakeFeed()
+    feed.put(key("ada"))
+    hangs = asyncio.Event()
+
+    async def never(after: int) -> Changes:
+        hangs.set()
+        answer: asyncio.Future[Changes] = asyncio.get_running_loop().create_future()
+        return await answer
+
+    async with keeping(feed, tmp_path) as keeper:
+        await until(lambda: keeper.state().age is not None)
+        feed.changes = never  # type: ignore[method-assign]
+        await hangs.wait()
+        assert keeper.state().reason is None
+        assert keeper._asked is not None
+        keeper._asked -= 60
+        assert "has not said for 60 s" in (keeper.state().reason or "")
 
 
 async def test_a_folder_that_cannot_be_written_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from proxy.base.errors import AccessDenied, StoreUnavailable
 from proxy.base.jsonio import dumps
+from proxy.build.lookup import configured
 from proxy.build.walls import rulebook
 from proxy.config.settings import Settings
 from proxy.core.caller import Caller, ModelPatterns
@@ -75,7 +76,7 @@ def test_one_that_is_not_understood_is_no_open_door() -> None:
 
 
 def test_one_that_is_not_understood_is_found_ahead_without_harm() -> None:
-    walls = StoredWalls(around)
+    walls = stored()
     walls.ahead({RED: row(zone="UTC"), Scope("tag", "x"): None})
     assert walls.walls(RED) is None
 
@@ -85,9 +86,36 @@ def test_a_caller_of_a_deleted_scope_is_told_which(kind: ScopeKind) -> None:
     walls = stored((kind, "x", row(deleted=True, rpm=1)))
     anyone = Caller("bob", ModelPatterns.of(("*",)))
     named = Caller("ada", ModelPatterns.of(("*",)), team="x", user="x", project="x")
-    assert walls.deleted(scopes_of(named)) == Scope(kind, "x")
-    assert walls.deleted(scopes_of(anyone)) is None
-    assert walls.walls(Scope(kind, "x")) is None
+    with pytest.raises(AccessDenied, match=f"{kind} `x` that this caller belongs to was deleted"):
+        walls.refuse_deleted(scopes_of(named))
+    walls.refuse_deleted(scopes_of(anyone))
+    with pytest.raises(AccessDenied, match=f"{kind} `x`"):  # Keys of the configuration too.
+        walls.walls(Scope(kind, "x"))
+
+
+def test_what_the_configuration_names_was_not_deleted() -> None:
+    walls = stored(("team", "red", row(deleted=True)), ("user", "ada", row(deleted=True)))
+    walls.govern(configured(settings(teams={"red": {}, "*": {}})), strict=True)
+    walls.refuse_deleted((RED,))
+    assert walls.walls(RED) is None
+    with pytest.raises(AccessDenied, match="user `ada`"):
+        walls.refuse_deleted((RED, Scope("user", "ada")))
+
+
+def test_before_anything_is_known_every_scope_may_have_walls() -> None:
+    walls = StoredWalls(around)
+    book = rulebook(settings(teams={"red": {"limits": {"rpm": 1}}}), walls)
+    for scope in (RED, Scope("team", "blue"), Scope("global", "")):
+        with pytest.raises(StoreUnavailable, match="not known yet") as refused:
+            book.walls(scope)
+        assert (b"retry-after", b"1") in refused.value.headers
+    walls.govern(frozenset(), strict=False)
+    assert rpm(book.walls(RED)) == 1
+    assert book.walls(Scope("global", "")) is None
+    walls.govern(frozenset(), strict=True)
+    walls.replace({})
+    assert book.walls(Scope("team", "blue")) is None
+    walls.refuse_unknown()
 
 
 def test_what_the_configuration_names_comes_first() -> None:

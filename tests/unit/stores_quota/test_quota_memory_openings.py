@@ -76,7 +76,7 @@ async def until_known(quota: Quota) -> int:
 async def test_nothing_is_given_before_the_balance_is_known() -> None:
     wall = money(100)
     ledger = Ledger({wall.key: 70})
-    store = MemoryQuotas(ledger, wall=Clock())
+    store = MemoryQuotas(ledger, wall=Clock(), patience=0.05)
     quota = store.bind((requests(5), wall))
     async with running(store):
         for _ in range(10):

@@ -132,6 +132,25 @@ async def test_the_first_spending_is_known(postgres: str, tmp_path: Path) -> Non
     await store.close()
 
 
+async def test_a_server_that_was_restarted_in_between_is_asked_again(
+    postgres: str, tmp_path: Path
+) -> None:
+    store = PostgresUsage(postgres)
+    await store.ship("elsewhere/1", 0, 10, [record(1, BEGIN, attempt("p", 0, 5))])
+    ask = asked(tmp_path, postgres, (Question(Scope("provider", "p"), (ALL_TIME,)),))
+    answering = Answering()
+    for _ in range(2):
+        [found] = await answering.answer(ask)
+        assert found.spans == [5]
+        await query(
+            postgres,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+    await answering.close()
+    await store.close()
+
+
 async def test_names_too_long_for_an_index_do_not_keep_a_record_out(
     postgres: str, tmp_path: Path
 ) -> None:

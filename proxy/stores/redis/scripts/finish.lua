@@ -33,11 +33,21 @@ local function move(rule, by)
   if by == 0 then return end
   local bucket = floor(at * 60 / rule[5])
   local name = int(bucket)
-  local kept = call('HMGET', rule[2], 't', 'o', name)
-  local here = tonumber(kept[3])
-  if not here or bucket < tonumber(kept[2]) then return end
+  local kept = call('HMGET', rule[2], 't', 'o', 'n', name)
+  local total, here = tonumber(kept[1]) or 0, tonumber(kept[4])
+  if not here then -- Nothing was taken there, or all of it is past.
+    if by < 0 or bucket < (tonumber(kept[2]) or bucket) then return end
+    local newest = math.max(bucket, tonumber(kept[3]) or bucket)
+    call('HSET', rule[2], 't', int(total + by), 'n', int(newest), name, int(by))
+    if not kept[2] then
+      call('HSET', rule[2], 'o', int(bucket - 60))
+      call('PEXPIRE', rule[2], int(2 * rule[5]))
+    end
+    return
+  end
+  if bucket < tonumber(kept[2]) then return end
   if here + by < 0 then by = -here end
-  call('HSET', rule[2], 't', int(kept[1] + by), name, int(here + by))
+  call('HSET', rule[2], 't', int(total + by), name, int(here + by))
 end
 
 local settled = word == 'settle'

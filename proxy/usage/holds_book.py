@@ -1,0 +1,113 @@
+"""Keeps each hold of money in the worker's file while its request is in flight.
+
+Before an attempt is sent its hold is a line in a slot; when the request has its record, or the hold
+was given back, the slot is cleared. A hold that grows is written to another slot first: of two
+lines of one attempt the larger counts, so that a kill in between loses nothing.
+
+The first line fixes the time of the request's record, which is half of its key in the store.
+"""
+
+from msgspec.structs import replace
+
+from proxy.base.clock import monotonic, wall
+from proxy.core.attempt import Attempt
+from proxy.core.exchange import Exchange
+from proxy.core.labels import NO_LABELS
+from proxy.core.tracing import NOT_TRACED
+from proxy.usage.holds_file import HoldsFile, Place
+from proxy.usage.holds_line import Held, HoldHead
+from proxy.usage.lines import Kind, kind_of, standing_of
+from proxy.usage.recording import MICRO, Identity
+from proxy.wire.record import More
+
+_KEPT = 1024
+
+
+class _Kept:
+    """A KeptHold."""
+
+    __slots__ = ("_file", "_head", "_held", "_more", "_place")
+
+    def __init__(self, file: HoldsFile, head: HoldHead, held: Held, more: More | None) -> None:
+        self._file = file
+        self._head = head
+        self._held = held
+        self._more = more
+        self._place: Place | None = file.put(head.line(held, more))
+
+    def grew(self, money: int, output: int) -> None:
+        old, held = self._place, self._held
+        if old is None:
+            return
+        self._held = replace(held, money=money, output=output)
+        place = self._file.put(self._head.line(self._held, self._more))
+        if place is not None:
+            self._place = place
+            self._file.free(old)
+
+    def clear(self) -> None:
+        place = self._place
+        if place is not None:
+            self._place = None
+            self._file.free(place)
+
+
+class SlotBook:
+    """The HoldBook of a runtime."""
+
+    __slots__ = ("_discreet", "_file", "_heads", "_identity", "_prices")
+
+    def __init__(
+        self, file: HoldsFile, identity: Identity, prices: str, *, discreet: bool = False
+    ) -> None:
+        """`prices`: their version. `discreet`: without what requests say of themselves."""
+        self._file = file
+        self._identity = identity
+        self._prices = prices
+        self._discreet = discreet
+        self._heads: dict[Kind, HoldHead] = {}
+
+    def keep(self, x: Exchange, attempt: Attempt, money: int, used: tuple[int, int]) -> _Kept:
+        """See HoldBook."""
+        received = x.received
+        if not x.at:
+            x.at = int((wall() - (monotonic() - received)) * MICRO)
+        kind = kind_of(x, attempt)
+        head = self._heads.get(kind) or self._begin(kind, x, attempt)
+        caller = x.caller
+        plain = x.labels is NO_LABELS and x.trace is NOT_TRACED
+        more = None if plain and not (caller.tags or caller.agent) else self._more(x, attempt)
+        held = Held(
+            x.id,
+            x.at,
+            len(x.attempts) + 1,
+            int((attempt.started - received) * MICRO),
+            money,
+            used[0],
+            used[1],
+        )
+        return _Kept(self._file, head, held, more)
+
+    def _begin(self, kind: Kind, x: Exchange, attempt: Attempt) -> HoldHead:
+        if len(self._heads) >= _KEPT:
+            self._heads.clear()
+        standing = standing_of(x, attempt, self._identity, self._prices)
+        if self._discreet:
+            standing = replace(standing, model=standing.route)
+        head = self._heads[kind] = HoldHead(standing)
+        return head
+
+    def _more(self, x: Exchange, attempt: Attempt) -> More:
+        trace, caller = x.trace, x.caller
+        labels = NO_LABELS if self._discreet else x.labels
+        return More(
+            attempt=attempt.span,
+            trace=trace.trace,
+            span=trace.span,
+            parent=trace.parent,
+            sampled=trace.sampled,
+            tags=labels.tags or caller.tags,
+            customer=labels.customer,
+            agent=labels.agent or caller.agent,
+            session=labels.session,
+        )

@@ -1,0 +1,65 @@
+"""One open hold as a line: `<crc32, 8 hex digits> {"standing":{..},"held":[..],"more":{..}}\\n`.
+
+`standing` is what it shares with thousands of others, encoded once and kept (`HoldHead`), as in
+wire/record.py; `more`, which is rare, is what the request says of itself. No byte is NUL.
+"""
+
+import zlib
+
+import msgspec
+
+from proxy.wire.record import BadLine, More, Standing
+
+
+class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Times are microseconds: `at` since the epoch, `started` since `at`. `input` and `output`:
+    tokens, what the money was held for."""
+
+    id: str
+    at: int
+    number: int  # Of the attempt, from 1.
+    started: int
+    money: int  # Nano-USD.
+    input: int
+    output: int
+
+
+class HoldLine(msgspec.Struct, frozen=True, gc=False):
+    """All that a line says."""
+
+    standing: Standing
+    held: Held
+    more: More | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(HoldLine)
+
+
+class HoldHead:
+    """The beginning of lines with the same `Standing`, and its checksum."""
+
+    __slots__ = ("_crc", "_text")
+
+    def __init__(self, standing: Standing) -> None:
+        self._text = b'{"standing":%b,"held":' % _ENCODER.encode(standing)
+        self._crc = zlib.crc32(self._text)
+
+    def line(self, held: Held, more: More | None) -> bytes:
+        """The line of these parts."""
+        if more is None:
+            rest = _ENCODER.encode(held) + b"}"
+        else:
+            rest = b'%b,"more":%b}' % (_ENCODER.encode(held), _ENCODER.encode(more))
+        return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
+
+
+def hold_of(line: bytes) -> HoldLine:
+    """What a line says, without its line break. Raises BadLine."""
+    crc, _, text = line.partition(b" ")
+    if crc != b"%08x" % zlib.crc32(text):
+        raise BadLine("the checksum does not fit")
+    try:
+        return _DECODER.decode(text)
+    except msgspec.MsgspecError as error:
+        raise BadLine(str(error)) from None
