@@ -38,9 +38,7 @@ class Models:
         route = self._known.get(asked) or self._find(asked)
         if route is None or len(route.targets) == 1:
             return route
-        return Route(
-            route.model, order(route.targets), route.access, route.authorized, route.walls
-        )
+        return Route(route.model, order(route.targets), route.access, route.authorized, route.walls)
 
     def _find(self, asked: str) -> Route | None:
         for before, after, pattern in self._patterns:

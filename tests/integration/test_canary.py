@@ -183,9 +183,10 @@ class Run:
         assert proxy.ended() == 0
 
 
-NAMED = ("stdout", "files while it runs", "otlp", "spans", "table usage", "table usage_hourly", "table spent",
-         "/admin/usage?by=model,key,tag", "usage --by tag,key --format json --config",
-         "usage export --config", "usage export --format json --content --config")  # fmt: skip
+NAMED = ("stdout", "files while it runs", "otlp", "spans", "table usage", "table usage_hourly",
+         "table spent", "/admin/usage?by=model,key,tag",
+         "usage --by tag,key --format json --config", "usage export --config",
+         "usage export --format json --content --config")  # fmt: skip
 SAID = ("files while it runs", "otlp", "spans", "table usage",
         "usage export --format json --content --config")  # fmt: skip
 MAY_BE_TOLD: dict[str, dict[str, set[str]]] = {
