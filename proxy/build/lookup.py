@@ -51,6 +51,7 @@ class Lookup:
         unmade = self.private is not None and not await asyncio.to_thread(has_data, self.private)
         await self.callers.look()
         if unmade and not self.walls.whole:
+            self.callers.unmade = True
             self.walls.replace({})  # Nobody can have written anything yet.
 
     def govern(self, settings: Settings) -> None:

@@ -158,7 +158,15 @@ class LimitsGate:
             else:
                 x.grant.cancel()
             if self._room.waiting:
-                self._room.freed(self._bundles.of(x).rates)
+                self._wake(x)
+
+    def _wake(self, x: Exchange) -> None:
+        """Let those go on who wait for the slot that this request had."""
+        try:
+            rates = self._bundles.of(x).rates
+        except ProxyError:  # Its team was blocked meanwhile: the others look again by themselves.
+            return
+        self._room.freed(rates)
 
     async def _refuse_long(self, x: Exchange, limit: int, scope: Scope) -> None:
         need = bounds.need(x)

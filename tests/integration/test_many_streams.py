@@ -27,7 +27,7 @@ async def test_200_concurrent_streams_are_whole_and_not_mixed_up(
 
     def reply(asked: Request) -> Reply:
         said: list[bytes | Pause] = []
-        for event in events[asked.json()["n"]]:
+        for event in events[asked.json()["seed"]]:
             said += [event, Pause(0.005)]
         return Reply(headers=wire.EVENT_STREAM, chunks=said, framing="chunked")
 
@@ -35,7 +35,7 @@ async def test_200_concurrent_streams_are_whole_and_not_mixed_up(
 
     async def one(number: int) -> None:
         caller = await proxy.call()
-        body = b'{"n":%d,%b' % (number, STREAM[1:])
+        body = b'{"seed":%d,%b' % (number, STREAM[1:])
         answer = await caller.ask("POST", CHAT, body=body)
         assert answer.body == b"".join(events[number])
 

@@ -73,6 +73,7 @@ class StoredCallers:
         self._in_thread = InTurn()
         self._tasks = Tasks()
         self._why_not: str | None = "the directory has not been looked at yet"
+        self.unmade = False  # There is no store yet, so nobody can have a key in it.
 
     def known(self, fingerprint: bytes) -> Caller | None:
         """Found at once, or None. Raises AccessDenied for a key of a team that was deleted."""
@@ -92,6 +93,8 @@ class StoredCallers:
         # Shielded: others may wait for the same answer.
         found = await asyncio.shield(answer)
         if found == _UNCLEAR:
+            if self.unmade:
+                return None
             raise StoreUnavailable(
                 "this API key cannot be looked up at the moment; try again", headers=_LATER
             )
@@ -125,6 +128,7 @@ class StoredCallers:
             self._why_not = str(error)
         else:
             self._why_not = None
+            self.unmade = False
 
     async def _watch(self) -> None:
         while True:

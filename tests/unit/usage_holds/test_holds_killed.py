@@ -33,7 +33,7 @@ def test_killed_anywhere_each_hold_ends_in_one_record(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids)), seed
     assert set(told) <= set(ids), seed
     assert len(set(ids) - set(told)) <= _ROUNDS, seed  # Killed before they could tell.
-    assert len(told) > 10 * _ROUNDS
+    assert len(told) > _ROUNDS
     assert len(made) > _ROUNDS
     assert all(each.cost for each in made)
     assert [path.name for path in holds_beside(spool).iterdir() if path.suffix == ".holds"] == []
