@@ -1,4 +1,5 @@
-"""Asynchronous tests of this folder run on both event loops, before a vendor that goes wrong."""
+"""Before a vendor that goes wrong. Asynchronous tests of this folder run on the loop that workers
+use, and on asyncio's too where their module says `BOTH_LOOPS = True`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +17,10 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that workers use, and the one that is there where uvloop is not."""
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    module = item.getparent(pytest.Module)
+    if module is not None and getattr(module.obj, "BOTH_LOOPS", False):
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.fakes.vendor import STALL, Pause, Reply, Request, Vendor
 from tests.integration.gateway import Gateway, gateway, settings
 from tests.integration.raw_caller import request
 
+BOTH_LOOPS = True
+
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'
 EVENTS = wire.chat_events("one", "two", usage=True)
 

@@ -14,6 +14,8 @@ from tests.fakes.vendor import FIN, RST, Vendor, WaitFor
 from tests.integration.gateway import ALL, Gateway, gateway, settings
 from tests.integration.raw_caller import Caller, request
 
+BOTH_LOOPS = True
+
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'

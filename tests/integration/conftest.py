@@ -1,5 +1,5 @@
-"""Asynchronous tests of this folder run on both event loops, but for those of what only control
-does: their modules say `CONTROL = True`."""
+"""Asynchronous tests of this folder run on the loop that workers use; on both, where their module
+says `BOTH_LOOPS = True`; on asyncio's, where it is control that does the work: `CONTROL = True`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +18,9 @@ def pytest_asyncio_loop_factories(
     module = item.getparent(pytest.Module)
     if module is not None and getattr(module.obj, "CONTROL", False):
         return {"asyncio": asyncio.new_event_loop}
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    if module is not None and getattr(module.obj, "BOTH_LOOPS", False):
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -138,6 +138,7 @@ async def gateway(configuration: Mapping[str, Any]) -> AsyncIterator[Gateway]:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     before = asyncio.all_tasks()
+    gc.freeze()  # What is here already is not looked at again below.
     app = App()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port = listener.getsockname()[1]
@@ -150,6 +151,7 @@ async def gateway(configuration: Mapping[str, Any]) -> AsyncIterator[Gateway]:
         await app.stop(0.2)
     left = await _left_over(before)
     gc.collect()
+    gc.unfreeze()
     assert not left, f"tasks outlived the service: {left}"
     assert not complaints, complaints
 

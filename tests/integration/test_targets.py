@@ -20,6 +20,8 @@ from tests.integration.gateway import (
 )
 from tests.integration.raw_caller import Fields
 
+BOTH_LOOPS = True
+
 CHAT = "/v1/chat/completions"
 CONFINED: Fields = [("authorization", f"Bearer {SOME}")]
 

@@ -11,6 +11,8 @@ from tests.fakes.vendor import Vendor, WaitFor
 from tests.integration.gateway import Gateway, gateway, provider, settings
 from tests.integration.raw_caller import request
 
+BOTH_LOOPS = True
+
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true}'

@@ -6,6 +6,8 @@ from tests.fakes.vendor import Vendor
 from tests.integration.gateway import Gateway
 from tests.integration.raw_caller import request
 
+BOTH_LOOPS = True
+
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini","input":"x"}'
 

@@ -9,6 +9,8 @@ from tests.fakes.vendor import Vendor
 from tests.integration.gateway import ALL, RENAMED, VENDOR_KEY, Gateway
 from tests.integration.raw_caller import request
 
+BOTH_LOOPS = True
+
 ODD = (
     b'{\n\t"zeta" : 1.0E+02 , "model"\t:  "%b","n":1,"big":123456789012345678901234567890,'
     b'"tiny":-0.0,"messages":[ {"content":"\\u00e9\\/ \xe2\x82\xac","model":"inner"} ]'
