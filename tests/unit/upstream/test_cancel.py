@@ -122,8 +122,11 @@ async def test_cancelled_when_the_head_is_here_and_the_body_is_not(connect: Conn
 
 
 async def test_an_upload_that_is_slow_to_let_go(connect: Connect) -> None:
+    begun = asyncio.Event()
+
     class Stubborn(Pieces):
         async def __aiter__(self) -> AsyncIterator[bytes]:
+            begun.set()
             try:
                 yield b"x"
                 await asyncio.Event().wait()
@@ -135,7 +138,7 @@ async def test_an_upload_that_is_slow_to_let_go(connect: Connect) -> None:
         transport = connect(vendor.origin)
         upload = Stubborn([])
         task = start(transport.send(post(upload), SOON))
-        await until(lambda: vendor.accepted == 1)
+        await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
