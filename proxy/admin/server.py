@@ -107,7 +107,7 @@ class AdminServer:
             return _refusal(StoreUnavailable(words, headers=_AGAIN))
         except web.HTTPException as error:
             return _refusal(_translated(request, error))
-        except Exception:
+        except Exception:  # A bug of ours: the caller gets an answer, the log the story.
             log.exception("%s %s failed", request.method, request.rel_url.raw_path[:200])
             return _refusal(InternalError("something went wrong here; the log has the rest"))
 

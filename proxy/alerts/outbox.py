@@ -92,7 +92,7 @@ class Outbox:
             except StoreAway as error:
                 log.debug("alerts for %s wait for the store: %s", self._receiver.name, error)
                 pause = self._pace.away
-            except Exception:
+            except Exception:  # The last net: no alert may wait for a restart of control.
                 log.exception("sending alerts to %s failed; trying again", self._receiver.name)
                 pause = self._pace.away
             try:

@@ -103,7 +103,7 @@ class Watch:
                 if not self.away:
                     log.warning("alerts wait for the store: %s", error)
                 self.away = True
-            except Exception:
+            except Exception:  # The last net: nobody else would look.
                 log.exception("looking for alerts failed; trying again")
             pause = max(self._pace.look, self._pace.rest * (monotonic() - began))
             if self._shipping() is None:

@@ -170,7 +170,7 @@ class StoredCallers:
                 found, news = await self._in_thread(lambda: self._look_up(hashes))  # noqa: B023
             except Unusable as error:
                 log.debug("keys cannot be looked up: %s", error)
-            except Exception:
+            except Exception:  # Whoever asked must be answered: that it is unclear.
                 log.exception("looking up keys failed")
             for hash_ in hashes:
                 self._answer(hash_, found.get(hash_, _UNCLEAR))
