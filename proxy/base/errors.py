@@ -27,6 +27,7 @@ site decides anything. Foreign exceptions are mapped at one boundary: `upstream/
 Types and codes are those OpenAI's SDKs and the ecosystem's tools expect.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 HeaderPairs = tuple[tuple[bytes, bytes], ...]
@@ -40,6 +41,7 @@ class ProxyError(Exception):
     default_code: ClassVar[str | None] = None
     kind: ClassVar[str] = "internal"  # A word of low cardinality for records and metrics.
     body: bytes | None = None  # A ready answer in OpenAI's shape, to be sent as it is.
+    attempts: tuple[Mapping[str, object], ...] = ()  # What was tried, where that was several.
 
     def __init__(
         self,
@@ -194,6 +196,11 @@ class UpstreamError(ProxyError):
         super().__init__(message, code=code, headers=headers)
         self.sent = sent
 
+    @property
+    def reason(self) -> str:
+        """What may be tried next depends on it: core/verdicts.py."""
+        return self.kind
+
 
 class Unreachable(UpstreamError):
     """No connection: DNS, refused, TLS, proxy, or no free place in the pool. Nothing was sent."""
@@ -245,8 +252,9 @@ class TimedOut(UpstreamError):
 
 
 class Refused(UpstreamError):
-    """The vendor answered with an error status. `body` is its own answer where that has OpenAI's
-    shape; `headers` are those that concern the caller (`retry-after` and the like)."""
+    """The vendor answered with an error status, or with an error event in place of an answer.
+    `body` is its own answer where that has OpenAI's shape; `headers` are those that concern the
+    caller (`retry-after` and the like); `reason` is one of core/verdicts.py."""
 
     kind = "status"
     public = None  # `message` and `body` are public already.
@@ -260,8 +268,14 @@ class Refused(UpstreamError):
         code: str | None = None,
         headers: HeaderPairs = (),
         body: bytes | None = None,
+        reason: str = "refused",
     ) -> None:
         super().__init__(message, code=code, headers=headers)
         self.status = status
         self.type = type or self.type
         self.body = body
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        return self._reason

@@ -1,97 +1,206 @@
-"""One visible loop over the plan: try a target, and the next one while that is safe.
+"""One visible loop over the plan: try a target, the same again, or the next, while that is safe.
 
-Up to the commit point (the first bytes of a good answer) another target may be tried; here, that is
-only when nothing can have reached the vendor. Retry is this loop, never a layer.
+Up to the commit point another answer may take the place of one that failed: before its head, or
+after it as long as nothing of it has left (relay.py). What an error leads to stands in verdicts.py.
+Retry is this loop, never a layer.
 """
 
+import asyncio
+from dataclasses import replace
+
 from proxy.base.clock import monotonic
-from proxy.base.errors import InternalError, Malformed, ProxyError, UpstreamError
+from proxy.base.errors import InternalError, ProxyError, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.ports import Answer
+from proxy.core.failures import Failure, told
+from proxy.core.pauses import pause, within
+from proxy.core.policy import USUAL
+from proxy.core.ports import Timeouts
 from proxy.core.reply import Reply
-from proxy.core.target import Provider, Target
+from proxy.core.send import reply_of, send
+from proxy.core.target import Target
 from proxy.core.tracing import new_span
-from proxy.wire.headers import VendorHead
-
-_ERROR_BODY = 256 * 1024
+from proxy.core.verdicts import Verdict, verdict
+from proxy.wire.body import Body
 
 
 async def dispatch(x: Exchange) -> Reply:
-    """The first good answer of the plan's targets. Raises the last target's UpstreamError, or what
-    stood against all of them: BudgetExceeded, LimitReached, OperatorError, StoreUnavailable."""
-    failure: UpstreamError | None = None
-    refusal: ProxyError | None = None
-    gate = x.runtime.gate
-    for target in x.plan:
-        attempt = Attempt(target, new_span() if x.trace.span is not None else None)
-        if gate is not None:
+    """The first good answer of the plan's targets. Raises the UpstreamError that tells most of what
+    they answered, or what stood against all of them: BudgetExceeded, LimitReached, OperatorError,
+    StoreUnavailable."""
+    x.tries = tries = Tries(x)
+    x.at_end(_over)
+    x.runtime.retries.earn()
+    return await tries.reply()
+
+
+def _over(x: Exchange) -> None:
+    for attempt in x.attempts:
+        attempt.over()
+
+
+class Tries:
+    """Where a request stands in its plan."""
+
+    __slots__ = (
+        "_body",
+        "_deadline",
+        "_failures",
+        "_fallback",
+        "_filters",
+        "_place",
+        "_tried",
+        "_watchers",
+        "_x",
+    )
+
+    def __init__(self, x: Exchange) -> None:
+        self._x = x
+        self._place = 0  # In the plan: the target to try now.
+        self._tried = 0  # How often that was asked.
+        self._failures: list[Failure] = []
+        self._fallback = fallback = (x.route.policy if x.route is not None else USUAL).fallback
+        self._deadline = x.arrived + fallback.total
+        self._filters = tuple(x.filters)
+        self._watchers = tuple(x.watchers)
+        self._body = x.body.mark() if isinstance(x.body, Body) else None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything could take the place of the answer that is coming now."""
+        plan = self._x.plan
+        if self._place + 1 == len(plan) and self._tried >= plan[-1].policy.retry.attempts:
+            return False
+        return self._may_go_on() and not self._is_used_up()
+
+    async def reply(self) -> Reply:
+        """The next good answer, behind a hold of its own."""
+        x = self._x
+        gate = x.runtime.gate
+        while (target := self._target()) is not None:
+            attempt = Attempt(target, new_span() if x.trace.span is not None else None)
+            if x.attempts:
+                self._restore_body()
+            if gate is not None:
+                try:
+                    await gate.hold(x, target, attempt)
+                except ProxyError as error:  # Another target may be cheaper, or below its limits.
+                    self._failures.append(Failure(target, error))
+                    self._go_to(self._place + 1)
+                    continue
+            x.attempts.append(attempt)
+            self._tried += 1
             try:
-                await gate.hold(x, target, attempt)
-            except ProxyError as error:  # Another target may be cheaper, or below its limits.
-                refusal = refusal or error
-                continue
-        x.attempts.append(attempt)
-        try:
-            return await _try(x, target, attempt)
-        except UpstreamError as error:
+                return reply_of(x, attempt, await send(x, attempt, self._timeouts(target)))
+            except UpstreamError as error:
+                attempt.failed(x.id, error)
+                await self._after(target, error)
+        raise told(self._failures) or InternalError("the plan of this request is empty")
+
+    async def instead(self, error: UpstreamError) -> Reply:
+        """The next good answer, in place of one that failed before anything of it had left."""
+        x = self._x
+        attempt = x.attempts[-1]
+        if attempt.error is None:
             attempt.failed(x.id, error)
-            failure = error
-            if not _may_try_next(x, error):
-                break
-    raise failure or refusal or InternalError("the plan of this request is empty")
+        attempt.heard, x.tail = x.tail, type(x.tail)()
+        x.filters[:] = self._filters
+        x.watchers[:] = self._watchers
+        x.counted, x.first_byte = None, 0.0
+        await self._after(attempt.target, error)
+        try:
+            return await self.reply()
+        except ProxyError as last:
+            if x.reply is not None:
+                x.reply.status = last.status  # What the caller is told in its place.
+            raise
+
+    def _target(self) -> Target | None:
+        """The one to try now; None: there is none, or no time for it."""
+        x = self._x
+        if not x.attempts and not self._failures:
+            return x.plan[0] if x.plan else None
+        if not self._may_go_on():
+            return None
+        while self._place < len(x.plan):
+            target = x.plan[self._place]
+            if self._tried or target.policy.breaker.bypass:
+                return target
+            why = target.health.why_not(monotonic())
+            if why is None:
+                return target
+            x.dropped.append((target, why))
+            self._place += 1
+        return None
+
+    def _may_go_on(self) -> bool:
+        tried = len(self._x.attempts)
+        return tried < self._fallback.max_attempts and monotonic() < self._deadline
+
+    async def _after(self, target: Target, error: UpstreamError) -> None:
+        """Wait for the same target, or go to the next that may help."""
+        self._failures.append(Failure(target, error))
+        found = verdict(error.reason)
+        if self._is_used_up() or (error.sent and not self._x.operation.has_model):
+            self._go_to(len(self._x.plan))
+            return
+        following = self._next(target, error, found)
+        wait = self._wait(target, error, found, alone=following is None)
+        if wait is not None and self._x.runtime.retries.spend():
+            await asyncio.sleep(wait)
+        else:
+            self._go_to(following if following is not None else len(self._x.plan))
+
+    def _wait(
+        self, target: Target, error: UpstreamError, found: Verdict, *, alone: bool
+    ) -> float | None:
+        """Seconds until the same target is asked again; None: it is not."""
+        again = found.again or (alone and error.reason == "rate_limit")
+        retry = target.policy.retry
+        if not again or self._tried >= retry.attempts:
+            return None
+        wait = pause(retry, self._tried, error.headers)
+        return wait if wait is not None and within(self._deadline, wait) else None
+
+    def _next(self, target: Target, error: UpstreamError, found: Verdict) -> int | None:
+        """The place of the next target in the plan that may do better."""
+        plan = self._x.plan
+        for place in range(self._place + 1, len(plan)):
+            other = plan[place]
+            same = other.route == target.route
+            may = found.other if same else found.trigger in self._fallback.on
+            if may and (error.reason != "context_length" or _is_larger(other, target)):
+                return place
+        return None
+
+    def _restore_body(self) -> None:
+        """What was changed for one target is not for the next."""
+        body = self._x.body
+        if isinstance(body, Body) and self._body is not None:
+            body.restore(self._body)
+        self._x.cap = None
+
+    def _go_to(self, place: int) -> None:
+        self._place = place
+        self._tried = 0
+
+    def _is_used_up(self) -> bool:
+        """Whether the body cannot be sent a second time."""
+        return getattr(self._x.body, "started", False)
+
+    def _timeouts(self, target: Target) -> Timeouts:
+        """Those of the provider; for a further try no more than is left of the whole."""
+        timeouts = target.provider.timeouts
+        if len(self._x.attempts) == 1:
+            return timeouts
+        left = max(0.001, self._deadline - monotonic())
+        if timeouts.first_token <= left:
+            return timeouts
+        return replace(timeouts, first_token=left, connect=min(timeouts.connect, left))
 
 
-def _may_try_next(x: Exchange, error: UpstreamError) -> bool:
-    used_up = getattr(x.body, "started", False)
-    return not error.sent and not used_up
-
-
-async def _try(x: Exchange, target: Target, attempt: Attempt) -> Reply:
-    provider = target.provider
-    adapter = provider.adapter(x.operation)
-    answer = await provider.transport.send(adapter.request(x, target), provider.timeouts)
-    attempt.head = monotonic()
-    attempt.status = answer.status
-    try:
-        await _refuse_errors(x, target.provider, answer)
-        head = VendorHead(answer.headers)
-        if x.operation.has_model:
-            _refuse_nonsense(answer.status, head.content_type)
-        await answer.ready()
-    except BaseException:
-        answer.abort()
-        raise
-    attempt.first_byte = x.first_byte = monotonic()
-    if head.is_events and (decoder := adapter.decoder(x)) is not None:
-        x.filters.insert(0, decoder)
-    headers = adapter.headers(x, head)
-    headers.append((b"x-llm-proxy-provider", provider.name.encode()))
-    if target.model:
-        headers.append((b"x-llm-proxy-model", target.model.encode()))
-    headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * _overhead(x, attempt))))
-    return Reply(answer.status, headers, answer=answer, head=head)
-
-
-def _overhead(x: Exchange, last: Attempt) -> float:
-    """Seconds from the request's arrival to now that were not spent waiting for this vendor."""
-    return monotonic() - x.arrived - (last.first_byte - last.started)
-
-
-async def _refuse_errors(x: Exchange, provider: Provider, answer: Answer) -> None:
-    if answer.status < 400:
-        return
-    try:
-        body = await answer.read(_ERROR_BODY)
-    except UpstreamError:  # Cut, too large, in an unknown coding: the status is known all the same.
-        body = b""
-    for secret in provider.secrets:  # Vendors quote the key that they refuse.
-        body = body.replace(secret, b"***")
-    raise provider.adapter(x.operation).error(x, answer, body)
-
-
-def _refuse_nonsense(status: int, content_type: bytes) -> None:
-    if status >= 300:
-        raise Malformed(f"the vendor answered with a redirect ({status}); is base_url right?")
-    if content_type.startswith(b"text/html"):
-        raise Malformed("the vendor answered with a web page; is base_url right?")
+def _is_larger(other: Target, than: Target) -> bool:
+    """Whether `other` may take a context that `than` refused."""
+    if other.context_window is None:
+        return than.context_window is not None or other.model != than.model
+    return than.context_window is None or other.context_window > than.context_window

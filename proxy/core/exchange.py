@@ -2,7 +2,8 @@
 
 Middlewares read and write its fields; what must happen later they register here:
 
-    x.on_reply(fn)   once, when the head of the answer is known, before its first byte
+    x.on_reply(fn)   when the head of an answer is known, before its first byte; again where
+                     another answer takes its place
     x.filter(dec)    a Decoder that changes the stream; switches the raw path off
     x.watch(tap)     sees the bytes that go to the caller, cannot change them
     x.at_end(fn)     sync, once, last in first out, whatever happened
@@ -25,8 +26,10 @@ from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
     from proxy.core.attempt import Attempt
+    from proxy.core.dispatch import Tries
     from proxy.core.gate import Need
     from proxy.core.quota import Grant
+    from proxy.core.rules import Rule
     from proxy.core.target import Route, Target
     from proxy.core.upload import FormUpload, StreamUpload
     from proxy.wire.body import Body
@@ -79,6 +82,7 @@ class Exchange:
         "cap",
         "content",
         "counted",
+        "dropped",
         "error",
         "filters",
         "finished",
@@ -95,11 +99,13 @@ class Exchange:
         "received",
         "reply",
         "route",
+        "rule",
         "runtime",
         "stream",
         "tail",
         "teller",
         "trace",
+        "tries",
         "usage_asked",
         "watchers",
     )
@@ -129,7 +135,10 @@ class Exchange:
         self.stream = False
         self.usage_asked = False  # The caller itself asked for usage in the stream.
         self.route: Route | None = None
+        self.rule: Rule | None = None  # Which decided on the route.
         self.plan: tuple[Target, ...] = ()
+        self.dropped: list[tuple[Target, str]] = []  # What was left out of it, and why.
+        self.tries: Tries | None = None  # Where it stands in its plan.
         self.attempts: list[Attempt] = []
         self.reply: Reply | None = None
         self.error: BaseException | None = None
@@ -143,7 +152,8 @@ class Exchange:
         self._at_end: list[Callable[[Exchange], None]] = []
 
     def on_reply(self, fn: Callable[[Reply], None]) -> None:
-        """Call `fn` once with the reply, before its first byte goes out."""
+        """Call `fn` with the reply before its first byte goes out, and with each that takes the
+        place of one of which nothing went out."""
         self._on_reply.append(fn)
 
     def filter(self, decoder: Decoder) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 class Gate(Protocol):
     """Limits and budgets, as the life of a request sees them."""
 
+    def refuse_blocked(self, x: "Exchange") -> None:
+        """Raises AccessDenied where the caller, or somebody it belongs to, is blocked in the store
+        or was deleted; StoreUnavailable where that is not known. Takes nothing."""
+
     async def admit(self, x: "Exchange") -> None:
         """Take what the request needs from every limit, or nothing. Raises LimitReached,
         StoreUnavailable, BadRequest."""

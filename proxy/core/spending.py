@@ -147,7 +147,8 @@ def _of_few(record: UsageRecord) -> Iterator[Scope]:
 def _scopes(names: _Names) -> Iterator[Scope]:
     yield Scope("global", "")
     yield Scope("key", names.key)
-    if names.model is not None:
+    # Names of keys have no `/`. The bearer of a token may have, and has no limits for a model.
+    if names.model is not None and "/" not in names.key:
         yield Scope("key_model", f"{names.key}/{names.model}")
     if names.route is not None:
         yield Scope("model", names.route)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.core.caller import Access
+from proxy.core.health import UNWATCHED, Health
+from proxy.core.policy import USUAL, Policy
 from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
 from proxy.core.quota import NO_WALLS, Walls
 from proxy.wire.operations import Operation
@@ -52,6 +54,8 @@ class Provider:
     off: str | None = None  # Why it cannot be used, or None.
     walls: Walls = NO_WALLS
     secrets: tuple[bytes, ...] = field(default=(), repr=False)  # What no answer may quote.
+    region: str | None = None
+    residency: str = "cloud"  # Or `local`: what is sent there does not leave the house.
 
     def adapter(self, operation: Operation) -> Adapter:
         return self.adapters.get(operation.name) or self.adapters[""]
@@ -59,29 +63,52 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One provider with the model's name there. `model` is empty for operations without a model."""
+    """One provider with the model's name there. `model` is empty for operations without a model.
+
+    `capabilities`: what it can do; None: nobody said, so it is taken to be able to do everything
+    but `prefill`. `context_window`: in tokens; None: not known."""
 
     provider: Provider
     model: str = ""
     weight: float = 1.0
+    tier: int = 1  # Those of tier 2 are tried when all of tier 1 are out.
+    quality: float | None = None  # 0 to 1.
+    capabilities: frozenset[str] | None = None
+    context_window: int | None = None
+    route: str = ""  # The configured model that it belongs to.
+    tiered: bool = False  # Whether that has targets of several tiers.
+    policy: Policy = USUAL  # Of that model.
+    health: Health = field(default=UNWATCHED, compare=False)
+    lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
+
+    def __post_init__(self) -> None:
+        named = [(b"x-llm-proxy-provider", self.provider.name.encode())]
+        if self.model:
+            named.append((b"x-llm-proxy-model", self.model.encode()))
+        if self.tiered:
+            named.append((b"x-llm-proxy-tier", b"%d" % self.tier))
+        object.__setattr__(self, "lines", tuple(named))  # Once here, and not for every answer.
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a model's name in a request leads to: targets in the order they are to be tried."""
+    """What a model's name in a request leads to."""
 
     model: str  # The configured name that matched (may be a pattern).
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...]  # As they are written.
     access: Access = Access.INTERNAL
     authorized: frozenset[str] | None = None  # As `user:ada`, `role:x`; None: no list.
     walls: Walls = NO_WALLS
+    policy: Policy = USUAL
+    off: str | None = None  # Why it is not to be used, or None.
+    windowed: bool = False  # Whether what is too long for a target is cut to fit.
 
 
 class Catalogue(Protocol):
     """All configured models."""
 
     def route(self, asked: str) -> Route | None:
-        """The route of a model name, targets in order for this request, or None if unknown."""
+        """The route of a model name, or None if unknown."""
 
     def names(self) -> tuple[str, ...]:
         """Every name that can be asked for literally (no patterns)."""

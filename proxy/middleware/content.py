@@ -45,8 +45,9 @@ class Heard:
         self._room = _HOLD
 
     def begin(self, reply: Reply) -> None:
-        """The head is known: choose how to listen."""
+        """The head is known: choose how to listen. Nothing of an earlier answer was heard."""
         self._reply = reply
+        self._pieces, self._spoken, self._room = [], None, _HOLD
         if reply.head.is_events:
             self._spoken = Spoken(self._operation)
         elif reply.answer is None or not keeps_text(self._operation, _kind(reply)):

@@ -16,6 +16,7 @@ from proxy.core.upload import FormUpload
 from proxy.wire.body import Body
 from proxy.wire.errors import has_key, is_openai_shape, message_in, without_keys
 from proxy.wire.headers import Pairs, VendorHead, to_caller, to_vendor
+from proxy.wire.reasons import reason_of
 from proxy.wire.sse import WithoutUsage
 
 _IDENTITY = (b"accept-encoding", b"identity")
@@ -70,17 +71,21 @@ class OpenAIAdapter:
 
         A refused credential is the operator's, not the caller's: it is told as 502."""
         headers = tuple(to_caller(answer.headers, _ERROR_HEADERS))
+        reason = reason_of(answer.status, body)
         if answer.status == 401:
             return Refused(
                 502,
                 "the vendor refused the proxy's credentials; tell the operator of this proxy",
                 code="upstream_authentication",
                 headers=_NO_RETRY,
+                reason=reason,
             )
         if is_openai_shape(body):
             if has_key(body):
                 body = without_keys(body.decode("utf-8", "replace")).encode()
-            return Refused(answer.status, "the vendor refused", headers=headers, body=body)
+            return Refused(
+                answer.status, "the vendor refused", headers=headers, body=body, reason=reason
+            )
         words = message_in(body) or "no reason that can be read"
         kind, code = _KINDS.get(answer.status, (None, None))
         if kind is None and answer.status < 500:
@@ -91,6 +96,7 @@ class OpenAIAdapter:
             type=kind,
             code=code,
             headers=headers,
+            reason=reason,
         )
 
 

@@ -38,7 +38,7 @@ class Models:
         route = self._known.get(asked) or self._find(asked)
         if route is None or len(route.targets) == 1:
             return route
-        return Route(route.model, order(route.targets), route.access, route.authorized, route.walls)
+        return replace(route, targets=order(route.targets))
 
     def _find(self, asked: str) -> Route | None:
         for before, after, pattern in self._patterns:
@@ -75,4 +75,4 @@ def _halves(pattern: str) -> tuple[str, str]:
 
 
 def _filled(target: Target, star: str) -> Target:
-    return Target(target.provider, target.model.replace("*", star, 1), target.weight)
+    return replace(target, model=target.model.replace("*", star, 1))

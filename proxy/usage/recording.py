@@ -178,6 +178,7 @@ def attempt_record(  # noqa: PLR0917 - A bundle of these would be made per reque
         used[1],
         cost,
         attempt.span,
+        attempt.reason if attempt.reason != error else None,
     )
 
 
@@ -194,6 +195,8 @@ def usage_of_last(x: Exchange, attempt: Attempt) -> Used:
     """Tokens of the attempt whose answer was relayed, or was to be."""
     if not is_billed(x.operation):
         return None, None
+    if attempt.heard is not None:
+        return _usage_of_failed(x, attempt)
     if attempt.first_byte and (found := reported(x.tail)) is not None:
         return found, "upstream"
     if not attempt.first_byte:
@@ -207,6 +210,10 @@ def usage_of_last(x: Exchange, attempt: Attempt) -> Used:
 
 def _usage_of_failed(x: Exchange, attempt: Attempt) -> Used:
     """A vendor that took the request and never answered may charge for having read it."""
+    if attempt.heard is not None and is_billed(x.operation):
+        if (found := reported(attempt.heard)) is not None:
+            return found, "upstream"
+        return assumed(x.operation.medium, bytes_in(x), attempt.heard)
     took_it = attempt.error not in {None, Unreachable.kind} and attempt.status == 0
     gone = attempt.error is None and attempt.status == 0
     if is_billed(x.operation) and (took_it or gone):

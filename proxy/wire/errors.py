@@ -1,6 +1,9 @@
 """Errors as OpenAI's SDKs expect them: as a body, and as the last event of a stream.
 
 {"error": {"message": str, "type": str, "param": str | null, "code": str | null}}
+
+Where several targets were tried, `error.provider_specific_fields.attempts` lists them in order, as
+LiteLLM's clients expect it.
 """
 
 import re
@@ -9,6 +12,7 @@ from proxy.base.errors import ProxyError
 from proxy.base.jsonio import JSONError, dumps, loads
 from proxy.base.redact import redact
 
+_SPECIFIC = "provider_specific_fields"
 _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|key)-[A-Za-z0-9_*-]{6,}|\bBearer\s+[^\s\"'\\<>]+", re.IGNORECASE
 )
@@ -17,17 +21,25 @@ _KEY_LIKE = re.compile(
 def envelope(error: ProxyError) -> bytes:
     """The body of an error answer."""
     if error.body is not None:
-        return error.body
-    return dumps(
-        {
-            "error": {
-                "message": redact(_sendable(error.message)),  # It may quote a key in a wrong place.
-                "type": error.type,
-                "param": error.param,
-                "code": error.code,
-            }
-        }
-    )
+        return _with_attempts(error.body, error) if error.attempts else error.body
+    said: dict[str, object] = {
+        "message": redact(_sendable(error.message)),  # It may quote a key in a wrong place.
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.attempts:
+        said[_SPECIFIC] = {"attempts": error.attempts}
+    return dumps({"error": said})
+
+
+def _with_attempts(body: bytes, error: ProxyError) -> bytes:
+    """A vendor's own words, and beside them what else was tried."""
+    whole = loads(body)
+    specific = whole["error"].get(_SPECIFIC)
+    specific = specific if isinstance(specific, dict) else {}
+    whole["error"][_SPECIFIC] = {**specific, "attempts": error.attempts}
+    return dumps(whole)
 
 
 def _sendable(words: str) -> str:

@@ -64,6 +64,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     usage_source: UsageSource | None = None
     cost: Cost | None = None  # None: no price is known, or nothing that could cost was done.
     span: str | None = None  # 16 hex digits.
+    reason: str | None = None  # Of core/verdicts.py, where it says more than `error`.
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -170,27 +170,43 @@ async def test_a_name_that_does_not_resolve_gives_way_to_the_next(vendor: Vendor
         assert answer.header("x-llm-proxy-provider") == "second"
 
 
-async def test_what_may_have_arrived_is_never_sent_twice(vendor: Vendor) -> None:
+async def test_what_broke_before_its_head_goes_to_the_next(vendor: Vendor) -> None:
     async with Vendor() as other, TcpProxy(vendor.port) as link:
         link.cut_after(0)
         url = f"http://127.0.0.1:{link.port}/v1"
         async with gateway(two_targets(url, other.url)) as proxy:
             caller = await proxy.call()
             answer = await caller.ask("POST", CHAT, body=body("m"))
-            assert (answer.status, answer.error["code"]) == (502, "upstream_reset")
-        assert (vendor.calls, other.calls) == (1, 0)
+            assert (answer.status, answer.header("x-llm-proxy-attempts")) == (200, "2")
+        assert (vendor.calls, other.calls) == (1, 1)
 
 
-async def test_a_target_s_refusal_is_the_caller_s_answer(vendor: Vendor) -> None:
+async def test_a_target_s_refusal_of_the_request_is_the_caller_s_answer(vendor: Vendor) -> None:
+    async with (
+        Vendor() as other,
+        gateway(two_targets(vendor.url, other.url)) as proxy,
+    ):
+        vendor.say(400, body=b"{}")
+        caller = await proxy.call()
+        answer = await caller.ask("POST", CHAT, body=body("m"))
+        assert answer.status == 400 and answer.error["type"] == "invalid_request_error"
+        assert other.calls == 0
+
+
+async def test_when_all_fail_the_error_tells_what_was_tried(vendor: Vendor) -> None:
     async with (
         Vendor() as other,
         gateway(two_targets(vendor.url, other.url)) as proxy,
     ):
         vendor.say(503, body=b"{}")
+        other.say(429, headers=[("retry-after", "7")], body=b"{}")
         caller = await proxy.call()
         answer = await caller.ask("POST", CHAT, body=body("m"))
-        assert answer.status == 503 and answer.error["type"] == "upstream_error"
-        assert other.calls == 0
+        assert (answer.status, answer.header("retry-after")) == (429, "7")
+        assert answer.error["provider_specific_fields"]["attempts"] == [
+            {"provider": "first", "model": "a", "error": "overloaded", "status": 503},
+            {"provider": "second", "model": "b", "error": "rate_limit", "status": 429},
+        ]
 
 
 async def test_a_connection_the_vendor_closed_meanwhile_costs_the_caller_nothing(

@@ -1,0 +1,63 @@
+"""How long to wait before the same target is asked again, and how often that may be at all."""
+
+import random
+from email.utils import parsedate_to_datetime
+
+from proxy.base.clock import monotonic, wall
+from proxy.base.errors import HeaderPairs
+from proxy.core.policy import Retry
+
+_SHARE = 0.1
+_AT_ONCE = 10.0
+
+
+class RetryBudget:
+    """Lets at most a tenth of all requests be tried again, so that a vendor in trouble gets 1.1
+    times its load and not three times (Google SRE book, "Handling Overload"). One per worker."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = _AT_ONCE
+
+    def earn(self) -> None:
+        """A request has begun."""
+        if self._left < _AT_ONCE:
+            self._left += _SHARE
+
+    def spend(self) -> bool:
+        """Whether one may be tried again."""
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+def pause(retry: Retry, tries: int, headers: HeaderPairs) -> float | None:
+    """Seconds to wait after so many tries: what the vendor asks for, else exponential with full
+    jitter. None: the vendor asks for more than `retry.longest`."""
+    asked = retry_after(headers)
+    if asked is not None:
+        return asked if asked <= retry.longest else None
+    return random.random() * min(retry.longest, retry.initial * 2.0 ** (tries - 1))
+
+
+def retry_after(headers: HeaderPairs) -> float | None:
+    """Seconds that a vendor asks to wait (RFC 9110 §10.2.3; `retry-after-ms` as OpenAI's SDKs know
+    it), never negative; None: it does not say so in a way that can be read."""
+    said = {name.lower(): value for name, value in headers}
+    try:
+        if (exact := said.get(b"retry-after-ms")) is not None:
+            return max(0.0, float(exact) / 1000)
+        if (text := said.get(b"retry-after")) is None:
+            return None
+        if text.strip().isdigit():
+            return float(text)
+        return max(0.0, parsedate_to_datetime(text.decode("ascii")).timestamp() - wall())
+    except ValueError:
+        return None
+
+
+def within(deadline: float, seconds: float) -> bool:
+    """Whether so long a wait ends before the deadline, in monotonic seconds."""
+    return monotonic() + seconds < deadline
