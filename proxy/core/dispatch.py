@@ -13,11 +13,12 @@ from proxy.base.errors import InternalError, ProxyError, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.failures import Failure, told
+from proxy.core.hedge import Race, hedged, patience
 from proxy.core.pauses import pause, within
-from proxy.core.policy import USUAL
+from proxy.core.policy import USUAL, Hedge
 from proxy.core.ports import Timeouts
 from proxy.core.reply import Reply
-from proxy.core.send import reply_of, send
+from proxy.core.send import Good, reply_of, send
 from proxy.core.target import Target
 from proxy.core.tracing import new_span
 from proxy.core.verdicts import Verdict, verdict
@@ -76,26 +77,69 @@ class Tries:
     async def reply(self) -> Reply:
         """The next good answer, behind a hold of its own."""
         x = self._x
-        gate = x.runtime.gate
         while (target := self._target()) is not None:
-            attempt = Attempt(target, new_span() if x.trace.span is not None else None)
-            if x.attempts:
-                self._restore_body()
-            if gate is not None:
-                try:
-                    await gate.hold(x, target, attempt)
-                except ProxyError as error:  # Another target may be cheaper, or below its limits.
-                    self._failures.append(Failure(target, error))
-                    self._go_to(self._place + 1)
-                    continue
-            x.attempts.append(attempt)
+            attempt = self._attempt(target)
+            try:
+                await self._hold(target, attempt)
+            except ProxyError as error:  # Another target may be cheaper, or below its limits.
+                self._failures.append(Failure(target, error))
+                self._go_to(self._place + 1)
+                continue
             self._tried += 1
             try:
-                return reply_of(x, attempt, await send(x, attempt, self._timeouts(target)))
+                if target.policy.hedge is None:
+                    return reply_of(x, attempt, await send(x, attempt, self._timeouts(target)))
+                return reply_of(x, *await self._hedged(attempt, target.policy.hedge))
             except UpstreamError as error:
+                attempt = x.attempts[-1]
                 attempt.failed(x.id, error)
-                await self._after(target, error)
+                await self._after(attempt.target, error)
         raise told(self._failures) or InternalError("the plan of this request is empty")
+
+    async def _hold(self, target: Target, attempt: Attempt) -> None:
+        """What stands before every attempt. Raises ProxyError where it may not be made."""
+        x = self._x
+        if x.attempts:
+            self._restore_body()
+        if (gate := x.runtime.gate) is not None:
+            await gate.hold(x, target, attempt)
+        x.attempts.append(attempt)
+
+    async def _hedged(self, first: Attempt, hedge: Hedge) -> tuple[Attempt, Good]:
+        """The answer of `first`, or of a second try beside it where that is late."""
+        x = self._x
+        hedge.allowance.earn()
+        late = patience(hedge, first.target)
+        if late is None or not isinstance(x.body, Body):
+            return first, await send(x, first, self._timeouts(first.target))
+
+        def begin(attempt: Attempt) -> Race:
+            timeouts = self._timeouts(attempt.target)
+            task = asyncio.create_task(  # noqa: TID251 - `hedged` awaits it, and its failure is no bug.
+                send(x, attempt, timeouts), name=f"try {x.id}"
+            )
+            return attempt, task
+
+        async def second() -> Race | None:
+            following = self._place + 1
+            target = x.plan[following] if following < len(x.plan) else first.target
+            if not self._may_go_on() or not hedge.allowance.spend():
+                return None
+            attempt = self._attempt(target)
+            try:
+                await self._hold(target, attempt)
+            except ProxyError:  # The first goes on; should it fail, this one is asked in its turn.
+                return None
+            return begin(attempt)
+
+        winner, good = await hedged(x, begin(first), late, second)
+        if winner.target is not first.target:
+            self._go_to(self._place + 1)
+            self._tried = 1
+        return winner, good
+
+    def _attempt(self, target: Target) -> Attempt:
+        return Attempt(target, new_span() if self._x.trace.span is not None else None)
 
     async def instead(self, error: UpstreamError) -> Reply:
         """The next good answer, in place of one that failed before anything of it had left."""

@@ -1,39 +1,42 @@
-"""How long to wait before the same target is asked again, and how often that may be at all."""
+"""How long to wait before the same target is asked again, and for how many requests that may be."""
 
 import random
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic, wall
 from proxy.base.errors import HeaderPairs
-from proxy.core.policy import Retry
 
-_SHARE = 0.1
+if TYPE_CHECKING:
+    from proxy.core.policy import Retry
+
 _AT_ONCE = 10.0
 
 
-class RetryBudget:
-    """Lets at most a tenth of all requests be tried again, so that a vendor in trouble gets 1.1
-    times its load and not three times (Google SRE book, "Handling Overload"). One per worker."""
+class Allowance:
+    """Lets something extra be done for a share of all requests, and for a few at once: a vendor in
+    trouble gets 1.1 times its load and not three times (Google SRE book, "Handling Overload")."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "_most", "_share")
 
-    def __init__(self) -> None:
-        self._left = _AT_ONCE
+    def __init__(self, share: float, at_once: float = _AT_ONCE) -> None:
+        self._share = share
+        self._left = self._most = at_once if share else 0.0
 
     def earn(self) -> None:
         """A request has begun."""
-        if self._left < _AT_ONCE:
-            self._left += _SHARE
+        if self._left < self._most:
+            self._left += self._share
 
     def spend(self) -> bool:
-        """Whether one may be tried again."""
+        """Whether it may be done once more."""
         if self._left < 1.0:
             return False
         self._left -= 1.0
         return True
 
 
-def pause(retry: Retry, tries: int, headers: HeaderPairs) -> float | None:
+def pause(retry: "Retry", tries: int, headers: HeaderPairs) -> float | None:
     """Seconds to wait after so many tries: what the vendor asks for, else exponential with full
     jitter. None: the vendor asks for more than `retry.longest`."""
     asked = retry_after(headers)

@@ -7,6 +7,8 @@ done with it, in dispatch.py.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from proxy.core.pauses import Allowance
+
 if TYPE_CHECKING:
     from proxy.wire.parameters import Parameters
 
@@ -41,11 +43,12 @@ class Breaker:
 @dataclass(frozen=True, slots=True)
 class Hedge:
     """A second try when the first token is later than `after` seconds, or than the `quantile` of
-    those before; of at most `share` of the requests."""
+    those before; for no more requests than `allowance` gives (Dean and Barroso, "The Tail at
+    Scale", CACM 2013)."""
 
     after: float | None = None
     quantile: float | None = None
-    share: float = 0.05
+    allowance: Allowance = field(default_factory=lambda: Allowance(0.05))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from proxy.base.clock import monotonic, wall
 from proxy.base.errors import CallerError, ProxyError, Unreachable, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
+from proxy.core.hedge import HEDGED
 from proxy.core.labels import label
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.usage.pricer import Pricer
@@ -215,6 +216,7 @@ def _usage_of_failed(x: Exchange, attempt: Attempt) -> Used:
             return found, "upstream"
         return assumed(x.operation.medium, bytes_in(x), attempt.heard)
     took_it = attempt.error not in {None, Unreachable.kind} and attempt.status == 0
+    took_it = took_it or attempt.error == HEDGED
     gone = attempt.error is None and attempt.status == 0
     if is_billed(x.operation) and (took_it or gone):
         return assumed(x.operation.medium, bytes_in(x))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,8 @@ from proxy.base.errors import (
     UpstreamError,
 )
 from proxy.base.errors import Unreachable as Away
+from proxy.core.exchange import Exchange
+from proxy.core.upload import FormUpload
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
 from tests.unit.core.outcomes import CHAT, CHUNK, DONE, LAST, STREAM, USAGE, Case
@@ -65,9 +68,9 @@ async def test_well(make: Callable[[], Case], body: bytes) -> None:
 BADLY: dict[str, tuple[Callable[[], Case], type[ProxyError]]] = {
     "bad body": (lambda: asked(b"{"), BadRequest),
     "unknown model": (lambda: asked(b'{"model":"z"}'), NotFound),
-    "reset": (lambda: Case([[Reset("r")], []]), Reset),
+    "reset": (lambda: Case([[Reset("r")]]), Reset),
     "unreachable, all": (lambda: Case([[Away("a")], [Away("b")], [Away("c")]]), Away),
-    "unreachable, then reset": (lambda: Case([[Away("a")], [Reset("b")], []]), Reset),
+    "unreachable, then reset": (lambda: Case([[Away("a")], [Reset("b")]]), Reset),
     "error status": (lambda: answered(FakeAnswer([b"{}"], JSON, 429)), Refused),
     "error status, body cut": (lambda: answered(FakeAnswer([Cut("c")], JSON, 429)), Refused),
     "no first byte": (lambda: streamed(TimedOut("t", phase="first_token")), TimedOut),
@@ -119,9 +122,22 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_event(
 
 
 @pytest.mark.parametrize("trouble", [Reset("r"), Cut("c"), Malformed("m")])
-async def test_what_may_have_reached_the_vendor_is_not_sent_again(trouble: UpstreamError) -> None:
+async def test_what_broke_before_its_content_goes_to_the_next(trouble: UpstreamError) -> None:
     case = Case([[trouble], [FakeAnswer([OK])]])
-    with pytest.raises(type(trouble)):
+    await case.run()
+    assert (case.out.body, len(case.x.attempts)) == (OK, 2)
+    assert [len(transport.sent) for transport in case.transports] == [1, 1]
+
+
+async def test_an_upload_that_has_begun_is_never_sent_again() -> None:
+    case = Case([[Reset("r")], [FakeAnswer([OK])]], FakeIncoming([FORM], *UPLOAD))
+
+    async def used_up(x: Exchange) -> None:
+        assert isinstance(x.body, FormUpload)
+        x.body.started = True
+
+    case.x.runtime = replace(case.x.runtime, middlewares=(*case.x.runtime.middlewares, used_up))
+    with pytest.raises(Reset):
         await case.run()
     assert [len(transport.sent) for transport in case.transports] == [1, 0]
 

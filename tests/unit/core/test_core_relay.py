@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from proxy.base.errors import Cut, Malformed, NotFound, Refused, TimedOut, UpstreamError
-from proxy.core import relay as relay_module
+from proxy.core import stream as stream_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
 from proxy.wire.sse import WholeEvents
@@ -40,7 +40,7 @@ async def test_json_is_held_until_it_is_whole() -> None:
 
 
 async def test_json_larger_than_the_hold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "HOLD", 10)
+    monkeypatch.setattr(stream_module, "HOLD", 10)
     pieces = [b'{"a":"', b"x" * 10, b"y" * 10, b'"}']
     out = await ran(FakeAnswer(pieces))
     assert out.did == ["start", "end"]
@@ -48,7 +48,7 @@ async def test_json_larger_than_the_hold_is_passed_on(monkeypatch: pytest.Monkey
 
 
 async def test_large_json_that_is_cut_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_module, "HOLD", 10)
+    monkeypatch.setattr(stream_module, "HOLD", 10)
     case = got(FakeAnswer([b"x" * 11, Cut("c")]))
     await case.run()
     case.check()
