@@ -10,6 +10,7 @@ WORKDIR /src
 RUN python -m venv /srv/llm-proxy
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proxy ./proxy
+COPY bench ./bench
 RUN /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded]' \
  && /srv/llm-proxy/bin/pip uninstall --yes pip
 

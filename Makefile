@@ -1,6 +1,6 @@
 # Shortcuts. The commands of README.md need none of this.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt type bench docs-check check image clean
+.PHONY: help run test lint fmt type bench bench-check bench-peers figures docs-check check image clean
 
 VENV := .venv/bin
 PYTHON ?= python3
@@ -27,7 +27,20 @@ fmt: $(INSTALLED) ## Format, and mend what can be mended
 type: $(INSTALLED) ## Check the types
 	$(VENV)/mypy
 
-bench: $(INSTALLED) ## Measure (bench/README.md says what)
+bench: $(INSTALLED) ## Measure everything, at most 10 minutes (docs/bench.md)
+	$(VENV)/llm-proxy bench --json build/bench.json --report build/bench.html
+
+bench-peers: $(INSTALLED) ## The same beside other gateways, fetched the first time, 25 minutes
+	$(VENV)/llm-proxy bench --peers nginx vllm-router tensorzero portkey litellm \
+	  --scenario latency --scenario chat --scenario paced --scenario prompt-200k \
+	  --json build/bench-peers.json --report build/bench-peers.html
+
+bench-check: $(INSTALLED) ## Measure, and fail where a budget of bench/budgets.toml is exceeded
+	$(VENV)/llm-proxy bench --scenario latency --scenario chat --scenario paced \
+	  --scenario prompt-200k --duration 4s --repeat 5 --budgets bench/budgets.toml \
+	  --json build/bench-check.json
+
+figures: $(INSTALLED) ## Measure what bench/README.md tells of
 	$(VENV)/python -m bench.figures
 
 docs-check: $(INSTALLED) ## Check the documents against the code

@@ -22,6 +22,7 @@ from proxy.base.jsonio import loads
 
 _PATIENCE = 8.0
 _POLL = 0.02
+_HERE = Path(__file__).parent.parent
 
 
 class ChildFailed(Exception):
@@ -31,17 +32,25 @@ class ChildFailed(Exception):
 class Child:
     """One started process; ends with the `with` block."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, cores: Sequence[int]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        cores: Sequence[int],
+        program: str = sys.executable,
+        folder: Path = _HERE,
+    ) -> None:
         self.name = name
         # Closed in `end`: both live as long as the process does.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             start_new_session=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=folder,
         )
         self.pid = self._process.pid
         pin(self.pid, cores)
@@ -60,6 +69,12 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    def output(self) -> int:
+        """The file descriptor of what it prints, for whoever reads more than a line of it."""
+        out = self._process.stdout
+        assert out is not None
+        return out.fileno()
 
     def line(self, limit: float) -> Any:
         """The next line that it prints, as JSON. Raises ChildFailed when none comes in time."""

@@ -10,16 +10,32 @@ from typing import Protocol, cast
 
 import httptools
 
-from bench.tally import Tally
-from bench.verdict import PlainVerdict, StreamVerdict
+from bench.verdict import Verdict
 from proxy.base.clock import monotonic
+
+
+class Sample(Protocol):
+    """Takes one time after the other, in seconds."""
+
+    def append(self, seconds: float, /) -> None: ...
+
+
+class Counts(Protocol):
+    """Counts chunks, those within the window only."""
+
+    open: bool
+    chunks: int
+    reads: int
+
+    @property
+    def gaps(self) -> Sample: ...
 
 
 class Owner(Protocol):
     """Who is told what happens to an answer."""
 
-    def flows(self, connection: "Connection", /) -> None:
-        """The first chunk of a stream arrived."""
+    def flows(self, connection: "Connection", after: float, /) -> None:
+        """The first chunk of a stream arrived, so many seconds after the request was due."""
 
     def answered(self, connection: "Connection", wrong: str | None, /) -> None:
         """The answer is over; `wrong` says what was wrong with it, None nothing.
@@ -32,22 +48,22 @@ class Connection(asyncio.Protocol):
     """One client connection; one answer at a time."""
 
     __slots__ = (
-        "_ended", "_keep", "_last", "_owner", "_parser", "_plain", "_stream", "_tally",
-        "_transport", "began", "busy",
+        "_counts", "_ended", "_keep", "_last", "_owner", "_parser", "_transport", "_verdict",
+        "began", "busy", "streamed",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, tally: Tally) -> None:
+    def __init__(self, owner: Owner, counts: Counts) -> None:
         self._owner = owner
-        self._tally = tally
+        self._counts = counts
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._plain: PlainVerdict | None = None
-        self._stream: StreamVerdict | None = None
+        self._verdict: Verdict | None = None
         self._ended = False
         self._keep = True
         self._last = 0.0
         self.began = 0.0
         self.busy = False
+        self.streamed = False
 
     @property
     def alive(self) -> bool:
@@ -56,24 +72,20 @@ class Connection(asyncio.Protocol):
     @property
     def chunks(self) -> int:
         """Chunks of the present stream so far."""
-        return self._stream.chunks if self._stream is not None else 0
-
-    @property
-    def streamed(self) -> bool:
-        return self._stream is not None
+        return self._verdict.chunks if self._verdict is not None else 0
 
     def silent_since(self) -> float:
         """When the last byte came, or the request was sent."""
         return max(self._last, self.began)
 
-    def ask(self, request: bytes, verdict: PlainVerdict | StreamVerdict) -> None:
-        """Send a request; only when not busy and alive."""
+    def ask(self, request: bytes, verdict: Verdict, due: float | None = None) -> None:
+        """Send a request; only when not busy and alive. Its times count from when it was `due`."""
         assert self._transport is not None
-        self._plain = verdict if isinstance(verdict, PlainVerdict) else None
-        self._stream = verdict if isinstance(verdict, StreamVerdict) else None
+        self._verdict = verdict
+        self.streamed = verdict.streamed
         self._last = 0.0
         self.busy = True
-        self.began = monotonic()
+        self.began = monotonic() if due is None else due
         self._transport.write(request)
 
     def drop(self, wrong: str | None) -> None:
@@ -94,14 +106,15 @@ class Connection(asyncio.Protocol):
             self._end("reset" if exc is not None else "cut")
 
     def data_received(self, data: bytes) -> None:
-        before = self.chunks
+        verdict = self._verdict
+        before = verdict.chunks if verdict is not None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self.drop("malformed")
             return
-        if self._stream is not None:
-            self._time_read(self._stream.chunks - before)
+        if self.streamed and verdict is not None:
+            self._time_read(verdict.chunks - before)
         if self._ended:
             self._ended = False
             self._finish()
@@ -110,29 +123,26 @@ class Connection(asyncio.Protocol):
         if not new:
             return
         now = monotonic()
-        tally = self._tally
-        if tally.open:
-            tally.chunks += new
-            tally.reads += 1
+        counts = self._counts
+        if counts.open:
+            counts.chunks += new
+            counts.reads += 1
             if self._last:
-                tally.gaps.append(now - self._last)
+                counts.gaps.append(now - self._last)
         if not self._last:
-            tally.first_tokens.append(now - self.began)
-            self._owner.flows(self)
+            self._owner.flows(self, now - self.began)
         self._last = now
 
     def on_body(self, body: bytes) -> None:
-        if self._stream is not None:
-            self._stream.feed(body)
-        elif self._plain is not None:
-            self._plain.feed(body)
+        if self._verdict is not None:
+            self._verdict.feed(body)
 
     def on_message_complete(self) -> None:
         self._ended = True
         self._keep = self._parser.should_keep_alive()
 
     def _finish(self) -> None:
-        verdict = self._stream or self._plain
+        verdict = self._verdict
         if verdict is None or not self.busy:
             self.drop("unasked")
             return

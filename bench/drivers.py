@@ -73,7 +73,8 @@ class _Load:
         self._tally.error(kind, streamed=self._target.request.chunks is not None)
         self._moved.set()
 
-    def flows(self, _: Connection) -> None:
+    def flows(self, _: Connection, after: float) -> None:
+        self._tally.first_tokens.append(after)
         self._flowing += 1
         self._moved.set()
 

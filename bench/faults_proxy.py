@@ -166,7 +166,7 @@ def shipping_of(page: bytes) -> Shipping | None:
         int(found.get("spool_lag_records", 0)),
         int(found["spool_lag_bytes"]),
         found.get("store_up") == 1,
-        int(found.get("spool_dead_records_total", 0)),
+        int(found.get("spool_dead_records", 0)),
     )
 
 

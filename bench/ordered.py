@@ -64,6 +64,30 @@ def read(text: bytes) -> Order | None:
     return Order(kind, _USAGE % (tokens_in, tokens_out, tokens_in + tokens_out, cached, reasoning))
 
 
+class Faults:
+    """Faults in even shares, for whoever cannot put an order into the request."""
+
+    __slots__ = ("_cuts", "_due_cuts", "_due_errors", "_errors")
+
+    def __init__(self, errors: float, cuts: float) -> None:
+        self._errors = errors
+        self._cuts = cuts
+        self._due_errors = 0.0
+        self._due_cuts = 0.0
+
+    def next(self) -> Order | None:
+        """What the next request gets; None: what it asks for."""
+        self._due_errors += self._errors
+        self._due_cuts += self._cuts
+        if self._due_errors >= 1.0:
+            self._due_errors -= 1.0
+            return Order(b"error")
+        if self._due_cuts >= 1.0:
+            self._due_cuts -= 1.0
+            return Order(b"cut")
+        return None
+
+
 @lru_cache
 def _refusal(kind: bytes) -> bytes:
     status, word = _REFUSALS[kind]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bench.verdict import PlainVerdict, StreamVerdict
 from proxy.base.jsonio import dumps
 
-_WORDS = "Explain in plain words how a reverse proxy decides where a request goes, and why. "
+WORDS = "Explain in plain words how a reverse proxy decides where a request goes, and why. "
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def chat_body(kilobytes: int, model: str, *, stream: bool) -> bytes:
         return dumps({**asked, "stream": True} if stream else asked)
 
     room = size - len(body(""))
-    return body((_WORDS * (room // len(_WORDS) + 1))[:room])
+    return body((WORDS * (room // len(WORDS) + 1))[:room])
 
 
 def post(host: str, path: str, key: str, body: bytes) -> bytes:

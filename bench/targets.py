@@ -8,10 +8,11 @@ whole tree is reported beside it.
 import http.client
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from bench.children import Child, ChildFailed
@@ -23,6 +24,7 @@ KEY = "sk-bench"
 _READY_LIMIT = 20.0
 _LIFETIME = 600.0
 _POLL = 0.01
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _CONFIG = """\
 listen: 127.0.0.1:{port}
@@ -67,10 +69,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def first_answer(url: str, child: Child) -> None:
+def first_answer(
+    url: str,
+    child: Child,
+    *,
+    limit: float = _READY_LIMIT,
+    model: str = "bench-chat",
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> None:
     """Return when a chat completion is answered with 200. Raises ChildFailed if none comes."""
     place = urlsplit(url)
-    until = monotonic() + _READY_LIMIT
+    until = monotonic() + limit
     last = "no connection"
     while monotonic() < until:
         if not child.running:
@@ -80,8 +89,12 @@ def first_answer(url: str, child: Child) -> None:
             connection.request(
                 "POST",
                 f"{place.path}/chat/completions",
-                chat_body(1, "bench-chat", stream=False),
-                {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
+                chat_body(1, model, stream=False),
+                {
+                    "Authorization": f"Bearer {KEY}",
+                    "Content-Type": "application/json",
+                    **headers,
+                },
             )
             answer = connection.getresponse()
             last = f"{answer.status} {answer.read()[:500]!r}"
@@ -92,7 +105,7 @@ def first_answer(url: str, child: Child) -> None:
         finally:
             connection.close()
         time.sleep(_POLL)
-    raise ChildFailed(f"{child.name}: no good answer in {_READY_LIMIT:.0f} s, last: {last}")
+    raise ChildFailed(f"{child.name}: no good answer in {limit:.0f} s, last: {last}")
 
 
 def start_vendor(stack: ExitStack, cores: Sequence[int]) -> Running:

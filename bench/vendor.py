@@ -1,14 +1,16 @@
-"""A mock OpenAI vendor: chat completions, streamed and not, several times cheaper than any proxy.
+"""A mock OpenAI vendor: chat, streamed and not, tools, embeddings; far cheaper than any proxy.
 
 One `asyncio.Protocol` per connection on uvloop, parsed by httptools, no framework and no task.
 Requests may be pipelined: they are answered in order, a stream holds back those behind it. A client
 that does not read stops its own stream and no other. `answers.py` has what is said and how a
-request chooses the pace, `ordered.py` how it orders another answer.
-Run: `python -m bench.vendor [--port N] [--for SECONDS]`.
+request chooses the pace, `ordered.py` how it orders another answer, or gets one by the options
+`--errors` and `--cuts`. It also takes traces, as a collector would.
+Run: `python -m bench.vendor [--port N] [--for SECONDS] [--errors 0.01] [--cuts 0.01]`.
 """
 
 import argparse
 import asyncio
+import gc
 from collections import deque
 from typing import cast
 
@@ -20,7 +22,14 @@ from bench.measure import raise_file_limit
 from bench.pacer import Pacer
 from bench.service import announce, serve_for
 
-_CHAT_PATHS = (b"/v1/chat/completions", b"/chat/completions")
+_CHAT_PATHS = frozenset((b"/v1/chat/completions", b"/chat/completions"))
+_OTHER_PATHS = {
+    b"/v1/embeddings": answers.EMBEDDING,
+    b"/embeddings": answers.EMBEDDING,
+    b"/health": answers.HEALTHY,
+    b"/v1/traces": answers.TAKEN,
+    b"/v1/metrics": answers.TAKEN,
+}
 _PAUSED_RETRY = 0.001
 
 
@@ -65,11 +74,14 @@ class VendorConnection(asyncio.Protocol):
     """One client of the vendor."""
 
     __slots__ = (
-        "_body", "_frames", "_order", "_pacer", "_parser", "_plan", "_stream", "_transport", "_url",
-        "_waiting", "paused",
+        "_body", "_faults", "_frames", "_order", "_pacer", "_parser", "_plan", "_stream",
+        "_transport", "_url", "_waiting", "paused",
     )  # fmt: skip
 
-    def __init__(self, pacer: Pacer, frames: answers.Frames) -> None:
+    def __init__(
+        self, pacer: Pacer, frames: answers.Frames, faults: ordered.Faults | None = None
+    ) -> None:
+        self._faults = faults
         self._pacer = pacer
         self._frames = frames
         self._parser = httptools.HttpRequestParser(self)
@@ -125,6 +137,7 @@ class VendorConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
         if self._stream is not None or self._waiting:
             self._waiting.append((self._url, self._plan, self._order, body))
         else:
@@ -146,16 +159,18 @@ class VendorConnection(asyncio.Protocol):
             self._answer(*self._waiting.popleft())
 
     def _answer(self, url: bytes, plan: bytes, order: bytes, body: bytes) -> None:
-        if url.partition(b"?")[0] not in _CHAT_PATHS:
-            self.write(answers.NOT_FOUND)
-        elif order and (wanted := ordered.read(order)) is not None:
+        if url not in _CHAT_PATHS and (path := url.partition(b"?")[0]) not in _CHAT_PATHS:
+            self.write(_OTHER_PATHS.get(path, answers.NOT_FOUND))
+        elif (order and (wanted := ordered.read(order)) is not None) or (
+            self._faults is not None and (wanted := self._faults.next()) is not None
+        ):
             self._answer_ordered(wanted, plan, body)
         elif answers.wants_stream(body):
-            steps = _plan(plan, body)
-            end = answers.stream_end(steps.chunks, usage=answers.wants_usage(body))
-            self._begin(steps, end)
+            steps, tools = _plan(plan, body), answers.wants_tools(body)
+            end = answers.stream_end(steps.chunks, usage=answers.wants_usage(body), tools=tools)
+            self._begin(steps, end, tools=tools)
         else:
-            self.write(answers.CHAT)
+            self.write(answers.TOOLS if answers.wants_tools(body) else answers.CHAT)
 
     def _answer_ordered(self, order: ordered.Order, plan: bytes, body: bytes) -> None:
         if (refusal := order.refusal) is not None:
@@ -167,9 +182,10 @@ class VendorConnection(asyncio.Protocol):
             if order.cut:
                 self.hang_up()
 
-    def _begin(self, plan: answers.Plan, end: bytes | None) -> None:
+    def _begin(self, plan: answers.Plan, end: bytes | None, *, tools: bool = False) -> None:
         self.write(answers.STREAM_HEAD)
-        self._stream = _Stream(self, plan, self._frames.up_to(plan.chunks), end)
+        frames = self._frames.up_to(plan.chunks, plan.more, tools=tools)
+        self._stream = _Stream(self, plan, frames, end)
         self._pacer.add(self._stream, plan.delay)
 
 
@@ -177,29 +193,34 @@ def _plan(named: bytes, body: bytes) -> answers.Plan:
     return answers.read_plan(named) or answers.plan_of_model(body)
 
 
-async def start(port: int = 0) -> asyncio.Server:
+async def start(port: int = 0, faults: ordered.Faults | None = None) -> asyncio.Server:
     """Listen on loopback; for tests and for `main`."""
     loop = asyncio.get_running_loop()
     pacer, frames = Pacer(loop), answers.Frames()
     return await loop.create_server(
-        lambda: VendorConnection(pacer, frames), "127.0.0.1", port, backlog=4096
+        lambda: VendorConnection(pacer, frames, faults), "127.0.0.1", port, backlog=4096
     )
 
 
-async def _main(port: int, seconds: float) -> None:
-    server = await start(port)
+async def _main(port: int, seconds: float, faults: ordered.Faults | None) -> None:
+    server = await start(port, faults)
+    gc.freeze()
     announce(server.sockets[0].getsockname()[1])
     await serve_for(seconds)
     server.close()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="python -m bench.vendor", description=__doc__)
     options.add_argument("--port", type=int, default=0, help="0: the kernel chooses")
     options.add_argument("--for", dest="seconds", type=float, default=3600.0)
-    given = options.parse_args()
+    options.add_argument("--errors", type=float, default=0.0, help="share answered with 500")
+    options.add_argument("--cuts", type=float, default=0.0, help="share that breaks off")
+    given = options.parse_args(arguments)
     raise_file_limit()
-    uvloop.run(_main(given.port, given.seconds))
+    wanted = given.errors or given.cuts
+    faults = ordered.Faults(given.errors, given.cuts) if wanted else None
+    uvloop.run(_main(given.port, given.seconds, faults))
 
 
 if __name__ == "__main__":

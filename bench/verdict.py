@@ -6,7 +6,7 @@ in order, the count, and `[DONE]`. Bytes may arrive in any split. Words: `status
 """
 
 import re
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 _NUMBER = re.compile(rb'"content":\s*"(\d{6}) "')
 _DONE = re.compile(rb"^data:\s*\[DONE\]\s*$", re.MULTILINE)
@@ -15,6 +15,14 @@ _ERROR = re.compile(rb'^(?:event:\s*error|data:\s*\{\s*"error":)', re.MULTILINE)
 
 class Verdict(Protocol):
     """What one answer is checked against."""
+
+    @property
+    def streamed(self) -> bool:
+        """Whether its chunks are counted."""
+
+    @property
+    def chunks(self) -> int:
+        """So many came."""
 
     def feed(self, data: bytes, /) -> None:
         """Take a piece of the body."""
@@ -27,6 +35,8 @@ class PlainVerdict:
     """Status 200 and a body of the length that is due (None: of any length but none)."""
 
     __slots__ = ("_due", "_length")
+    streamed: ClassVar[bool] = False
+    chunks: ClassVar[int] = 0
 
     def __init__(self, due: int | None) -> None:
         self._due = due
@@ -46,6 +56,7 @@ class StreamVerdict:
     """Status 200, chunks 0 … due-1 each once and in order, then `[DONE]`."""
 
     __slots__ = ("_done", "_due", "_rest", "_wrong", "chunks")
+    streamed: ClassVar[bool] = True
 
     def __init__(self, due: int) -> None:
         self._due = due

@@ -22,10 +22,13 @@ from proxy.build.accounting import (
 )
 from proxy.build.balances import SpentBefore, balances, named_budgets
 from proxy.build.gate import Stores, gate, stores
+from proxy.build.health import SharedBreakers, resting_keys, sharing, standings, switches
 from proxy.build.lookup import Lookup, lookup
+from proxy.build.probes import asks
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
+from proxy.routing.probes import Probes
 from proxy.server.handler import Handler
 from proxy.server.listener import HttpServer
 from proxy.usage.most import Most
@@ -51,6 +54,8 @@ class App:
         self._stores: Stores | None = None
         self._balances: SpentBefore | None = None
         self._lookup: Lookup | None = None
+        self._sharing: SharedBreakers | None = None
+        self._probes: Probes | None = None
         self._handler: Handler | None = None
         self._server: HttpServer | None = None
         self._tasks = Tasks()
@@ -69,6 +74,12 @@ class App:
         if self._lookup is not None:
             await self._lookup.read()
         self._built = await self._build(snapshot, spool, quotas, None)
+        self._built.healths.adopt()
+        self._switch()
+        self._sharing = sharing(settings, self._built.healths)
+        if self._sharing is not None:
+            _ = self._tasks.spawn(self._sharing.run(), name="open breakers")
+        self._probes = Probes(self._built.healths)
         self._expect(snapshot)
         self._govern(snapshot)
         _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
@@ -78,6 +89,7 @@ class App:
         await self._server.start(listener, _tls(settings.tls))
         if self._lookup is not None:
             self._lookup.start()
+        await self._probe(snapshot)
         _ = self._tasks.spawn(spool.run(), name="spool")
         _ = self._tasks.spawn(beat(pulse_folder(settings), self._worker, self._pulse), name="pulse")
 
@@ -90,9 +102,11 @@ class App:
         old = self._built
         new = await self._build(snapshot, self._spool, self._stores, old)
         self._built = new
+        new.healths.adopt()
         self._expect(snapshot)
         self._govern(snapshot)
         self._handler.runtime = new.runtime
+        await self._probe(snapshot)
         if old is not None:
             new.replace(old)
 
@@ -101,10 +115,14 @@ class App:
         if self._server is not None:
             await self._server.stop(grace)
         await self._tasks.cancel()
+        if self._probes is not None:
+            await self._probes.stop()
         if self._built is not None:
             self._built.close()
         if self._lookup is not None:
             await self._lookup.stop()
+        if self._sharing is not None:
+            await self._sharing.close()
         if self._stores is not None:
             await self._stores.close()
         if self._holds is not None:  # Before the budgets are free for another worker.
@@ -125,8 +143,9 @@ class App:
             book = stored.walls if stored is not None else None
             holds = self._holds
             kept = hold_book(settings, prices, holds, self._worker) if holds is not None else None
-            walls = gate(settings, stores, Most(prices), book, kept)
-            return build(snapshot, accounts, old, walls, stored)
+            most = Most(prices)
+            walls = gate(settings, stores, most, book, kept)
+            return build(snapshot, accounts, old, walls, stored, prices=most)
 
         try:  # In a thread: certificates and prices are files, read in tens of milliseconds.
             return await asyncio.to_thread(work)
@@ -141,14 +160,27 @@ class App:
         if self._lookup is not None:
             self._lookup.govern(snapshot.settings)
 
+    async def _probe(self, snapshot: Snapshot) -> None:
+        """Ask providers how they are, as the configuration in force says."""
+        if self._probes is not None and self._built is not None:
+            asking = asks(snapshot.settings, self._worker)
+            await self._probes.apply(self._built.probes if asking else ())
+
     def _forget_walls(self) -> None:
         """Walls of the store have changed."""
         gate = self._built.runtime.gate if self._built is not None else None
         if gate is not None:
             gate.forget()
+        self._switch()
+
+    def _switch(self) -> None:
+        """Do as operators say of targets and providers."""
+        if self._lookup is not None and self._built is not None:
+            self._built.healths.switch(switches(self._lookup.walls.switches))
 
     def _pulse(self, lag: float) -> Pulse:
         assert self._handler is not None and self._spool is not None  # Started.
+        assert self._built is not None
         return Pulse(
             worker=self._worker,
             pid=os.getpid(),
@@ -162,6 +194,9 @@ class App:
             queue=self._stores.room.waiting if self._stores is not None else 0,
             quota_failing=self._stores.failing() if self._stores is not None else None,
             keys_failing=self._lookup.callers.why_not() if self._lookup is not None else None,
+            unready=self._lookup.walls.why_not() if self._lookup is not None else None,
+            targets=standings(self._built.healths),
+            keys=resting_keys(self._built.runtime),
         )
 
 

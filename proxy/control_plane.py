@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from proxy.admin.doorkeeper import KeyOrRole
 from proxy.admin.routes import Sources, admin_endpoints
 from proxy.admin.server import AdminServer
+from proxy.admin.targets import Standing
 from proxy.alerts.watch import Shipping
 from proxy.base.tasks import Tasks
 from proxy.build.accounting import keeps_records, pulse_folder, spool_folder
@@ -133,6 +134,7 @@ class ControlPlane:
             self._settings,
             PostgresReports(self._store_address),
             books.state if books is not None else lambda: None,
+            lambda: [Standing(p.worker, p.targets, p.keys) for p in self._pulses],
         )
         endpoints = admin_endpoints(sources, self._release, server.open)
         server.add(*(endpoint.route() for endpoint in endpoints))
@@ -210,7 +212,7 @@ class ControlPlane:
             gauges.set("spool_lag_records", state.lag.records)
             gauges.set("spool_lag_bytes", state.lag.bytes)
             gauges.set("spool_lag_seconds", state.lag.seconds)
-            gauges.set("spool_dead_records_total", state.dead)
+            gauges.set("spool_dead_records", state.dead)
         if self._directory is not None and (age := self._directory.state().age) is not None:
             gauges.set("directory_age_seconds", age)
         unread = {p.worker: int(p.keys_failing is not None) for p in workers}
@@ -256,6 +258,8 @@ class ControlPlane:
 def _worker_state(pulse: Pulse) -> str:
     if pulse.spool_failing:
         return "the spool cannot be written"
+    if pulse.unready is not None:
+        return f"serves nothing: {pulse.unready}"
     if pulse.keys_failing is not None:
         return f"keys of the store cannot be looked up: {pulse.keys_failing}"
     return "up"

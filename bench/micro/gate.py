@@ -74,7 +74,15 @@ def _gate() -> LimitsGate:
 class _NoGate:
     """Does nothing."""
 
+    def refuse_blocked(self, x: Exchange) -> None: ...
+
+    def admit_now(self, x: Exchange) -> bool:
+        return True
+
     async def admit(self, x: Exchange) -> None: ...
+
+    def hold_now(self, x: Exchange, target: Target, attempt: Attempt) -> bool:
+        return True
 
     async def hold(self, x: Exchange, target: Target, attempt: Attempt) -> None: ...
 
@@ -118,9 +126,11 @@ class _Requests:
         x, attempt = self.one(caller), Attempt(target)
         reply = Reply(200, [(b"content-type", b"application/json")], body=CHAT_BODY)
         begun = monotonic()
-        await gate.admit(x)
+        if not gate.admit_now(x):
+            await gate.admit(x)
         admitted = monotonic()
-        await gate.hold(x, target, attempt)
+        if not gate.hold_now(x, target, attempt):
+            await gate.hold(x, target, attempt)
         held = monotonic()
         x.attempts.append(attempt)
         x.announce(reply)

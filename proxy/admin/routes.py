@@ -1,9 +1,9 @@
 """The table of the admin API: every path, what answers there, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.admin import audit, keys, openapi
+from proxy.admin import audit, keys, openapi, targets
 from proxy.admin.audit import Audit
 from proxy.admin.desk import Desk
 from proxy.admin.endpoints import Endpoint, Parameter, ref
@@ -11,6 +11,7 @@ from proxy.admin.key_usage import KeyUsage
 from proxy.admin.keys import Keys
 from proxy.admin.rotation import Rotations
 from proxy.admin.scopes import KINDS, Scopes
+from proxy.admin.targets import Standing, Targets
 from proxy.admin.usage import USAGE_PARAMETERS, usage_endpoint
 from proxy.base.jsonio import dumps
 from proxy.config.settings import Settings
@@ -52,6 +53,7 @@ class Sources(NamedTuple):
     settings: Callable[[], Settings]
     reports: Reports
     shipping: Callable[[], ShipperState | None] = lambda: None
+    standings: Callable[[], Iterable[Standing]] = tuple
 
 
 def admin_endpoints(
@@ -62,6 +64,7 @@ def admin_endpoints(
     table = [usage_endpoint(sources.reports, sources.shipping), *_of_keys(desk, sources.reports)]
     for collection, kind in _COLLECTIONS:
         table += _of_scopes(desk, collection, kind)
+    table += _of_targets(desk, sources.standings)
     table += _of_audit(desk)
     row = _of_openapi(b"")
     document = dumps(openapi.openapi((*others, *table, row), release))
@@ -158,6 +161,51 @@ def _of_scopes(desk: Desk, collection: str, kind: ScopeKind | None) -> list[Endp
         Endpoint(
             "DELETE", one, answers.delete, f"delete_{word}", "Take an entry away.",
             scope, parameters=(_ID, _MATCH), refusals=(400, 404, 409, 412, 428),
+        ),
+    ]  # fmt: skip
+
+
+def _of_targets(desk: Desk, standings: Callable[[], Iterable[Standing]]) -> list[Endpoint]:
+    answers = Targets(desk, standings)
+    one = f"{targets.TARGETS}/{{route}}/{{provider}}/{{model}}"
+    place = tuple(
+        Parameter(name, "path", description, _TEXT)
+        for name, description in (
+            ("route", "The configured model."),
+            ("provider", "Its provider."),
+            ("model", "The model's name there, as the configuration has it."),
+        )
+    )
+    name = (Parameter("name", "path", "Which provider.", _TEXT),)
+    switches = (
+        (f"{one}/open", answers.open, "open_target", "Send a target nothing.", place),
+        (f"{one}/close", answers.close, "close_target", "Keep a target's breaker closed.", place),
+        (f"{one}/auto", answers.auto, "auto_target", "Let a target's breaker decide.", place),
+        (
+            f"{targets.PROVIDERS}/{{name}}/disable", answers.disable, "disable_provider",
+            "Send a provider nothing.", name,
+        ),
+        (
+            f"{targets.PROVIDERS}/{{name}}/enable", answers.enable, "enable_provider",
+            "Use a provider again.", name,
+        ),
+    )  # fmt: skip
+    return [
+        Endpoint(
+            "GET", targets.TARGETS, answers.targets, "list_targets", "How every target is.",
+            ref("TargetList"), refusals=(400,),
+        ),
+        Endpoint(
+            "GET", targets.PROVIDERS, answers.providers, "list_providers", "How every provider is.",
+            ref("ProviderList"), refusals=(400,),
+        ),
+        *(
+            Endpoint(
+                "POST", path, handle, operation, summary, ref("Switch"),
+                body=ref("Nothing"), body_required=False,
+                parameters=parameters, refusals=(400, 404, 409, 413, 415),
+            )
+            for path, handle, operation, summary, parameters in switches
         ),
     ]  # fmt: skip
 

@@ -70,6 +70,9 @@ def schemas() -> dict[str, Any]:
         "AuditEntry": _AUDIT_ENTRY,
         "AuditVerdict": _AUDIT_VERDICT,
         "Usage": {"type": "object", "required": ["object", "data", "has_more", "next_cursor"]},
+        "Target": _TARGET,
+        "Provider": _PROVIDER,
+        "Switch": _SWITCH,
         "Error": _ERROR,
         "State": {"type": "object"},
     }
@@ -79,7 +82,7 @@ def schemas() -> dict[str, Any]:
             {"type": "object", "properties": {"key": {"description": "Shown once.", **_TEXT}}},
         ]
     }
-    for name in ("Key", "Scope", "AuditEntry"):
+    for name in ("Key", "Scope", "AuditEntry", "Target", "Provider"):
         found[f"{name}List"] = _list(name)
     return found
 
@@ -169,6 +172,33 @@ _AUDIT_VERDICT: Schema = _object(
         "reason": {"type": ["string", "null"]},
     },
     ("object", "valid", "entries", "seq", "hash", "broken", "reason"),
+)  # fmt: skip
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+_NUMBER_OR_NULL: Schema = {"type": ["number", "null"], "minimum": 0}
+_TARGET: Schema = _object(
+    {
+        "object": _TEXT, "route": _TEXT, "provider": _TEXT, "model": _TEXT,
+        "status": {"enum": ["off", "open", "half_open", "resting", "closed", "unknown"]},
+        "why": _TEXT_OR_NULL, "mode": {"enum": ["auto", "open", "closed"]}, "in_flight": _NUMBER,
+        "availability": {**_NUMBER_OR_NULL, "maximum": 1}, "latency": _NUMBER_OR_NULL,
+        "checked": _MOMENT_OR_NULL, "fault": _TEXT_OR_NULL, "fault_at": _MOMENT_OR_NULL,
+        "workers": {"type": "object", "additionalProperties": _TEXT},
+    },
+    ("object", "route", "provider", "model", "status", "mode", "in_flight", "workers"),
+)  # fmt: skip
+_PROVIDER: Schema = _object(
+    {
+        "object": _TEXT, "name": _TEXT, "kind": _TEXT, "off": _TEXT_OR_NULL, "keys": _NUMBER,
+        "keys_resting": _NUMBER,
+    },
+    ("object", "name", "kind", "off", "keys", "keys_resting"),
+)  # fmt: skip
+_SWITCH: Schema = _object(
+    {
+        "object": _TEXT, "route": _TEXT_OR_NULL, "provider": _TEXT, "model": _TEXT_OR_NULL,
+        "state": {"enum": ["open", "closed", "disabled", None]},
+    },
+    ("object", "route", "provider", "model", "state"),
 )  # fmt: skip
 _ERROR: Schema = _object(
     {

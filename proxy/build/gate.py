@@ -17,6 +17,7 @@ from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
 from proxy.limits.waiting import WaitingRoom
 from proxy.stores.memory.store import MemoryQuotas
+from proxy.stores.memory.unshared import UnsharedQuotas
 from proxy.stores.redis.quotas import RedisQuotas
 
 
@@ -63,7 +64,10 @@ def stores(settings: Settings, balances: Balances | None = None) -> Stores:
     local = MemoryQuotas()
     if settings.redis is not None:
         return Stores(RedisQuotas(settings.redis.reveal()), local)
-    return Stores(MemoryQuotas(balances) if balances is not None else local, local)
+    if balances is None:
+        return Stores(local, local)
+    own = MemoryQuotas(balances)
+    return Stores(UnsharedQuotas(own) if settings.worker_count > 1 else own, local)
 
 
 def gate(
@@ -79,8 +83,8 @@ def gate(
         return None
     rules = rulebook(settings, stored)
     policy = settings.store_failure
-    # What is written needs Redis where there are several workers; walls of the store may come all
-    # the same, and then each worker has its share, so that no wall is passed.
+    # What is written needs Redis where there are several workers; limits of the store may come all
+    # the same, and then each worker has its share, so that none is passed.
     share = 1 if settings.redis is not None else settings.worker_count
     return LimitsGate(
         Bundles(stores.shared, rules, share),

@@ -5,6 +5,7 @@ asks it (the runtime's directory, the gate's rulebook) is built with each runtim
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,6 +27,8 @@ from proxy.stores.directory.reader import DirectoryReader
 from proxy.stores.directory.stored import StoredCallers
 from proxy.stores.directory.walls import Around, StoredWalls, named
 from proxy.stores.postgres.cluster import has_data
+
+log = logging.getLogger("llm-proxy.directory")
 
 
 class Bearers(Protocol):
@@ -58,6 +61,8 @@ class Lookup:
         """Do as the configuration in force says."""
         policy = settings.store_failure
         self.walls.govern(configured(settings), strict="deny" in (policy.limits, policy.budgets))
+        if (why_not := self.walls.why_not()) is not None:
+            log.warning("nothing is served yet: %s; see docs/keys.md", why_not)
 
     def start(self) -> None:
         """Keep looking, in the background."""

@@ -3,8 +3,6 @@
 A transport outlives a reload when nothing it depends on changed, so that its connections stay warm.
 """
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.build.walls import walls
@@ -14,6 +12,7 @@ from proxy.core.ports import Timeouts, Transport
 from proxy.core.quota import Scope
 from proxy.core.target import Provider
 from proxy.demo.transport import DemoTransport
+from proxy.providers.keyring import Keys
 from proxy.providers.openai import OpenAIAdapter
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import PoolLimits
@@ -58,8 +57,11 @@ def line(settings: ProviderSettings, proxies: Proxies, old: Line | None) -> Line
     )
 
 
-def provider(name: str, settings: ProviderSettings, transport: Transport) -> Provider:
-    """What the life of a request sees of a provider."""
+def provider(
+    name: str, settings: ProviderSettings, transport: Transport, old: Provider | None = None
+) -> Provider:
+    """What the life of a request sees of a provider. `old`: the one before a reload, whose keys are
+    taken over with what is known of them where they are still the same."""
     base_path = DEMO_BASE_PATH
     if settings.kind == "openai":
         _, base_path = Origin.parse(settings.base_url)
@@ -74,28 +76,31 @@ def provider(name: str, settings: ProviderSettings, transport: Transport) -> Pro
         base_path=base_path.rstrip("/"),
         headers=fields,
         replaced=frozenset(replaced),
-        credentials=_credentials(settings, replaced),
+        keys=_keys(settings, replaced, old),
         off=settings.off_reason,
         walls=walls(Scope("provider", name), settings.limits, settings.budgets),
         secrets=_secrets(settings),
     )
 
 
-def _credentials(
-    settings: ProviderSettings, replaced: set[bytes]
-) -> Iterator[tuple[bytes, bytes]] | None:
-    """The keys in turn, for ever; None when there are none, or `headers` has its own."""
+def _keys(settings: ProviderSettings, replaced: set[bytes], old: Provider | None) -> Keys | None:
+    """The keys; None when there are none, or `headers` has its own."""
     if not settings.api_keys or b"authorization" in replaced:
         return None
     fields = [
-        (b"authorization", b"Bearer " + key.reveal().encode("utf-8")) for key in settings.api_keys
+        ((b"authorization", b"Bearer " + each.key.reveal().encode("utf-8")), each.weight)
+        for each in settings.api_keys
     ]
-    return itertools.cycle(fields)
+    former = old.keys if old is not None else None
+    if isinstance(former, Keys) and former.made_of(fields):
+        return former
+    return Keys(fields)
 
 
 def _secrets(settings: ProviderSettings) -> tuple[bytes, ...]:
     """What the vendor knows of ours, the longest first: one may be the beginning of another."""
-    values = (each.reveal() for each in (*settings.api_keys, *settings.headers.values()))
+    keys = (each.key for each in settings.api_keys)
+    values = (each.reveal() for each in (*keys, *settings.headers.values()))
     sizeable = {value.encode() for value in values if len(value) >= _SHORTEST_SECRET}
     return tuple(sorted(sizeable, key=len, reverse=True))
 

@@ -3,7 +3,7 @@
 Nothing is started here and nothing running is touched: if anything is wrong the old one goes on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from proxy.build.callers import callers
@@ -11,17 +11,19 @@ from proxy.build.counting import token_counter
 from proxy.build.identity import TokenDirectory, Tokens, tokens
 from proxy.build.lookup import Lookup, directory
 from proxy.build.order import middlewares
+from proxy.build.planner import planner
+from proxy.build.probes import questions
 from proxy.build.providers import Line, line, provider
-from proxy.build.walls import walls
+from proxy.build.routing import routes, rules
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
-from proxy.core.caller import Access
-from proxy.core.gate import Gate
+from proxy.core.gate import NO_PRICES, Gate, PriceList
 from proxy.core.ledger import Ledger
-from proxy.core.quota import Scope
 from proxy.core.runtime import Runtime
-from proxy.core.target import Provider, Route, Target
+from proxy.core.target import Target
 from proxy.routing.catalogue import Models
+from proxy.routing.healths import Healths
+from proxy.routing.probes import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Built:
     runtime: Runtime
     lines: Mapping[str, Line] = field(default_factory=dict)
     tokens: Tokens | None = None
+    healths: Healths = field(default_factory=Healths)
+    probes: tuple[Question, ...] = ()
 
     def replace(self, old: "Built") -> None:
         """Close what `old` had and this has not. Its requests in flight finish."""
@@ -54,28 +58,37 @@ def build(
     old: Built | None = None,
     gate: Gate | None = None,
     stored: Lookup | None = None,
+    *,
+    prices: PriceList = NO_PRICES,
 ) -> Built:
-    """Build a runtime, taking over from `old` the transports that need not change and the counter
-    of tokens.
+    """Build a runtime, taking over from `old` the transports that need not change, the counter of
+    tokens and what is known of the targets.
 
-    Raises OSError or ssl.SSLError for files that cannot be used."""
+    Raises OSError or ssl.SSLError for files that cannot be used, ValueError for an expression."""
     settings = snapshot.settings
     former = old.lines if old is not None else {}
     lines = {
         name: line(each, settings.proxies, former.get(name))
         for name, each in settings.providers.items()
     }
+    known = old.runtime.providers if old is not None else {}
     providers = {
-        name: provider(name, each, lines[name].transport)
+        name: provider(
+            name, each, lines[name].transport, known[name].provider if name in known else None
+        )
         for name, each in settings.providers.items()
     }
+    healths = old.healths if old is not None else Healths()
+    catalogue = Models(routes(settings, providers, healths, prices))
     own = {name: Target(each) for name, each in providers.items()}
     passthrough = settings.passthrough
     bearers = tokens(settings, old.tokens if old is not None else None)
     runtime = Runtime(
         version=snapshot.version,
         middlewares=middlewares(keep_content=_keeps_content(settings)),
-        catalogue=Models(_routes(settings, providers)),
+        catalogue=catalogue,
+        planner=planner(settings, catalogue, prices),
+        rules=rules(settings),
         callers=callers(settings),
         passthrough=own[passthrough.provider] if passthrough is not None else None,
         providers=own,
@@ -89,27 +102,8 @@ def build(
         spans=settings.telemetry.otlp.endpoint is not None,
         head_lines=b"x-llm-proxy-config: %b\r\n" % snapshot.version.encode("ascii"),
     )
-    return Built(runtime, lines, bearers)
+    return Built(runtime, lines, bearers, healths, tuple(questions(settings, providers, prices)))
 
 
 def _keeps_content(settings: Settings) -> bool:
     return settings.telemetry.content == "full" and settings.store != "none"
-
-
-def _routes(settings: Settings, providers: Mapping[str, Provider]) -> Iterator[Route]:
-    for name, model in settings.models.items():
-        listed = model.authorized
-        names = [
-            *(f"user:{user}" for user in listed.users),
-            *(f"role:{role}" for role in listed.roles),
-        ]
-        yield Route(
-            name,
-            tuple(
-                Target(providers[target.provider], target.model, target.weight)
-                for target in model.targets
-            ),
-            Access[model.access.upper()],
-            frozenset(names) if names else None,
-            walls(Scope("model", name), model.limits, model.budgets),
-        )

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from proxy.base.redact import redact
+from proxy.build.configuration import load
 from proxy.build.plan import describe
-from proxy.config.load import load
 from proxy.config.problems import ConfigError
 
 

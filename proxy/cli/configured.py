@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from proxy.base.redact import redact
-from proxy.config.load import load
+from proxy.build.configuration import load
 from proxy.config.problems import ConfigError
 from proxy.config.settings import Settings
 

@@ -11,6 +11,11 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["bench"]:
+        from proxy.cli.bench import bench  # noqa: PLC0415
+
+        return bench(words[1:])  # It has options of its own, which are not known here.
     given = _parser().parse_args(arguments)
     if arguments is None:
         _log("supervisor" if given.command == "serve" else "llm-proxy")
@@ -112,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the schema of the store up to date")
     _add_configuration(migrate)
 
+    commands.add_parser("bench", help="measure any OpenAI-compatible server", add_help=False)
     commands.add_parser("version", help="print the version")
     return parser
 

@@ -33,6 +33,13 @@ def network(value: object) -> str:
         raise ValueError("must be an address or a network such as 10.0.0.0/8") from None
 
 
+def key_name(value: str) -> str:
+    """The name of a key. What it spends on a model is counted as `<key>/<model>`."""
+    if "/" in value:
+        raise ValueError("must have no `/`, which parts a key from a model where both are counted")
+    return value
+
+
 def operation(value: object) -> str:
     """The name of an operation."""
     if isinstance(value, str) and value in OPERATIONS:
@@ -42,6 +49,7 @@ def operation(value: object) -> str:
     raise ValueError(f"must be an operation; {hint}")
 
 
+KeyName = Annotated[Name, AfterValidator(key_name)]
 Network = Annotated[str, PlainValidator(network), PlainSerializer(str)]
 Operation = Annotated[str, PlainValidator(operation), PlainSerializer(str)]
 
@@ -74,7 +82,7 @@ class Rights(SettingsSection):
 class VirtualKey(Rights):
     """A key's owner and rights, wherever the key itself is kept."""
 
-    name: Name
+    name: KeyName
     """Shown in logs and records instead of the key."""
     expires: Moment | None = None
     """From this moment on it is refused."""

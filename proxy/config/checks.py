@@ -5,12 +5,12 @@ over what another part already refuses.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterator
 
 from proxy.config.addresses import ADMIN, API, Address, address
-from proxy.config.amounts import usd
-from proxy.config.near import nearest
+from proxy.config.checks_models import check_models
+from proxy.config.checks_rules import check_rules
+from proxy.config.named import ConfiguredModels, provider_exists, twice
 from proxy.config.problems import Place, Problem
 from proxy.config.tree import Items, Node, Scalar, Section
 from proxy.config.values import processes
@@ -27,8 +27,9 @@ def check(root: Section) -> Iterator[Problem]:
     yield from _listen(root)
     yield from _tls(root)
     yield from _providers(root)
-    yield from _models(root)
-    yield from _prices(root)
+    models = ConfiguredModels(root)
+    yield from check_models(root, models)
+    yield from check_rules(root, models)
     yield from _passthrough(root)
     yield from _keys(root)
     yield from _jwt(root)
@@ -59,7 +60,7 @@ def _address(scalar: Scalar | None, default: Address) -> Address | None:
 
 def _tls(root: Section) -> Iterator[Problem]:
     tls = root.section("tls")
-    files = {key: _written(tls, key) for key in ("certificate", "key")}
+    files = {key: tls.says(key) for key in ("certificate", "key")}
     for have, lack in (("certificate", "key"), ("key", "certificate")):
         if files[have] and not files[lack]:
             place = tls.entries[have].place
@@ -78,72 +79,8 @@ def _providers(root: Section) -> Iterator[Problem]:
             yield provider.entries["delay"].place.problem("`delay` is for kind demo only")
 
 
-def _models(root: Section) -> Iterator[Problem]:
-    for name, entry in root.section("models").entries.items():
-        if name.count("*") > 1:
-            yield entry.place.problem("a model's name may have one `*` at most")
-        if not name.isprintable() or name != name.strip():
-            yield entry.place.problem("a model's name must be printable, with no space around it")
-    for name, _, model in root.sections("models"):
-        targets = [node for node in model.items("targets") if isinstance(node, Section)]
-        for target in targets:
-            yield from _provider_exists(root, target)
-            upstream = target.scalar("model")
-            if upstream and "*" in upstream.text and "*" not in name:
-                yield upstream.place.problem("`*` here needs a `*` in the model's name")
-        yield from _weights(model, targets)
-
-
-def _weights(model: Section, targets: list[Section]) -> Iterator[Problem]:
-    weights = [target.scalar("weight") for target in targets]
-    if weights and all(w is not None and w.value == 0 and w.value is not False for w in weights):
-        place = model.entries["targets"].place
-        yield place.problem("every target has weight 0; one at least must have more")
-
-
-def _prices(root: Section) -> Iterator[Problem]:
-    """A vendor charges for what it is asked for, by whatever name we know that: one price each."""
-    first: dict[tuple[str, str], tuple[dict[str, Decimal], Place]] = {}
-    for _, _, model in root.sections("models"):
-        for target in model.items("targets"):
-            if not isinstance(target, Section):
-                continue
-            provider, upstream = target.scalar("provider"), target.scalar("model")
-            owner = target if _written(target, "price") else model
-            price = _amounts(owner.section("price"))
-            if provider is None or upstream is None or not price:
-                continue
-            place = owner.entries["price"].place
-            before, where = first.setdefault((provider.text, upstream.text), (price, place))
-            if before != price:
-                yield place.problem(
-                    "this is another price than the one at "
-                    f"{where} for the same model of the same provider; a target has one price"
-                )
-
-
-def _amounts(price: Section) -> dict[str, Decimal] | None:
-    """The amounts of a price; None when one of them is refused elsewhere."""
-    said = {name: scalar for name in price.entries if (scalar := price.scalar(name))}
-    try:
-        return {name: usd(scalar.value) for name, scalar in said.items()}
-    except ValueError:
-        return None
-
-
 def _passthrough(root: Section) -> Iterator[Problem]:
-    yield from _provider_exists(root, root.section("passthrough"))
-
-
-def _provider_exists(root: Section, section: Section) -> Iterator[Problem]:
-    provider = section.scalar("provider")
-    known = root.section("providers").entries
-    if provider is None or not isinstance(provider.value, str) or provider.text in known:
-        return
-    shown = "this provider" if provider.variables else f"the provider `{provider.text}`"
-    near = nearest(provider.text, known)
-    hint = f"did you mean `{near}`?" if near else f"known: {', '.join(known) or 'none'}"
-    yield provider.place.problem(f"{shown} is not defined under `providers`; {hint}")
+    yield from provider_exists(root, root.section("passthrough"))
 
 
 def _keys(root: Section) -> Iterator[Problem]:
@@ -152,7 +89,7 @@ def _keys(root: Section) -> Iterator[Problem]:
         ("name", "this name is already used by the key at {}"),
         ("key", "this key is the same as that at {}"),
     ):
-        yield from _twice(filter(None, (caller.scalar(field) for caller in callers)), message)
+        yield from twice(filter(None, (caller.scalar(field) for caller in callers)), message)
     admin = root.section("admin").scalar("key")
     for caller in callers:
         key = caller.scalar("key")
@@ -160,18 +97,9 @@ def _keys(root: Section) -> Iterator[Problem]:
             yield admin.place.problem(f"this key is the same as that of a caller at {key.place}")
 
 
-def _twice(scalars: Iterable[Scalar], message: str) -> Iterator[Problem]:
-    first: dict[str, Place] = {}
-    for scalar in scalars:
-        if scalar.text in first:
-            yield scalar.place.problem(message.format(first[scalar.text]))
-        else:
-            first[scalar.text] = scalar.place
-
-
 def _jwt(root: Section) -> Iterator[Problem]:
     issuers = (node.scalar("issuer") for node in root.items("jwt") if isinstance(node, Section))
-    yield from _twice(filter(None, issuers), "this issuer is already at {}")
+    yield from twice(filter(None, issuers), "this issuer is already at {}")
 
 
 def _auth(root: Section) -> Iterator[Problem]:
@@ -181,7 +109,7 @@ def _auth(root: Section) -> Iterator[Problem]:
         return
     if any(entry is not None and _says_something(entry.node) for entry in (written, tokens)):
         return
-    if _written(root.section("admin"), "key") and not _is(root, "store", "none"):
+    if root.section("admin").says("key") and not _is(root, "store", "none"):
         return  # Keys can be made in the store.
     place = auth.place if auth else written.place if written else root.place
     yield place.problem(
@@ -258,7 +186,7 @@ def _walls(root: Section) -> Iterator[Place]:
 
 def _limits_something(node: Node) -> bool:
     if isinstance(node, Section):
-        return any(_written(node, key) for key in node.entries)
+        return any(node.says(key) for key in node.entries)
     return isinstance(node, Items) and bool(node.nodes)
 
 
@@ -267,13 +195,6 @@ def _says_something(node: Node) -> bool:
     if isinstance(node, Items):
         return bool(node.nodes)
     return not (isinstance(node, Scalar) and node.absent)
-
-
-def _written(section: Section, key: str) -> bool:
-    """Whether the key says something, be it already refused."""
-    entry = section.entries.get(key)
-    node = entry.node if entry else None
-    return node is not None and not (isinstance(node, Scalar) and node.absent and not node.broken)
 
 
 def _alerts(root: Section) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from proxy.config.checks import check
+from proxy.config.expressions import Judge, judged
 from proxy.config.files import beside
 from proxy.config.include import Sources
 from proxy.config.interpolate import fill_section
@@ -28,12 +29,17 @@ from proxy.config.tree import Loc, plain_data
 
 
 def load(
-    path: Path, *, environment: str | None = None, env: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    environment: str | None = None,
+    env: Mapping[str, str] | None = None,
+    judge: Judge | None = None,
 ) -> Snapshot:
     """Load a configuration. Raises ConfigError.
 
     `environment`: which of `environments` lies on top; None: what LLM_PROXY_ENV says, or none.
     `env`: the variables to read instead of this process's.
+    `judge`: who knows whether the expressions of rules can be used; None: they are not judged.
     """
     env = process_environment() if env is None else env
     sources = Sources(env)
@@ -47,6 +53,8 @@ def load(
         known_only(other, shape, problems)
     tree = beside(known_only(fill_section(tree, env, problems), shape, problems), problems)
     problems += check(tree)
+    if judge is not None:
+        problems += judged(tree, judge)
     data = plain_data(tree)
     origins = _put_proxies(data, env)
     _put_data_dir(data, path)

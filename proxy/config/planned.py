@@ -8,31 +8,11 @@ NOT_BUILT = "part of the configuration language but not built in this version"
 
 PLANNED = {
     "compat": "headers for other gateways' clients",
-    "rules": "routing rules",
-    "agents.*.model": "models of agents",
-    "agents.*.fallback": "fallback of agents",
-    "agents.*.parameters": "parameters of agents",
-    "agents.*.context": "context of agents",
+    "rules.*.cache": "the cache policy of a rule",
+    "rules.*.guardrails": "the guardrails of a rule",
     "cache": "the response cache",
     "idempotency": "idempotency keys",
     "plugins": "plugins",
-    "providers.*.health": "health probes",
-    "providers.*.region": "regions",
-    "providers.*.residency": "data residency",
-    "models.*.score": "scores of the strategy `score`",
-    "models.*.quality": "quality of a model",
-    "models.*.retry": "retries on the same target",
-    "models.*.fallback": "fallback to other models",
-    "models.*.rescue": "rescue of cut streams",
-    "models.*.hedge": "hedged requests",
-    "models.*.breaker": "circuit breakers",
-    "models.*.parameters": "defaults and limits of parameters",
-    "models.*.capabilities": "capabilities of a model",
-    "models.*.context_window": "context windows",
-    "models.*.status": "status of a model",
-    "models.*.tags": "tags of a model",
-    "models.*.targets.*.tier": "tiers of targets",
-    "models.*.targets.*.quality": "quality of a target",
 }
 
 PLANNED_KINDS = (
@@ -40,8 +20,6 @@ PLANNED_KINDS = (
     "perplexity", "deepseek", "together", "fireworks", "openrouter", "ollama", "lmstudio", "vllm",
     "llamacpp",
 )  # fmt: skip
-
-PLANNED_STRATEGIES = ("round_robin", "least_busy", "latency", "cost", "sticky", "score")
 
 
 def planned(loc: tuple[str | int, ...]) -> str | None:

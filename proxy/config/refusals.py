@@ -69,4 +69,5 @@ def _one_of(expected: str, found: Found) -> str:
         return f"must be {expected}"
     near = nearest(found.node.text, names) if isinstance(found.node, Scalar) else None
     hint = f"; did you mean `{near}`?" if near else ""
-    return f"must be {', '.join(names[:-1])} or {names[-1]}{hint}"
+    words = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]
+    return f"must be {words}{hint}"

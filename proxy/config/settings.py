@@ -10,20 +10,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, ConfigDict, Field
 
 from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.addresses import API, Hosts, Listen, ProxyUrl, RedisUrl, Store
+from proxy.config.agents import Agent
 from proxy.config.alerts import Alerts
 from proxy.config.callers import Access, Authorized, CallerKey, Jwt
 from proxy.config.limits import Budgets, Limits, StoreFailure, Walls
-from proxy.config.near import nearest
-from proxy.config.planned import NOT_BUILT, PLANNED_STRATEGIES
+from proxy.config.parameters import Parameters
 from proxy.config.providers import Provider
+from proxy.config.ranges import Tier, Waiting, Window
+from proxy.config.routing import (
+    ALL_ALIKE,
+    Breaker,
+    Capabilities,
+    Fallback,
+    Hedge,
+    Rescue,
+    Retry,
+    Score,
+    Status,
+    Strategy,
+)
+from proxy.config.rules import Rule
 from proxy.config.section import SettingsSection
 from proxy.config.values import (
     Duration,
     Folder,
+    Fraction,
+    Labels,
     Name,
     Pattern,
     Processes,
@@ -32,27 +48,6 @@ from proxy.config.values import (
     Size,
     some,
 )
-
-_MOST_WAITING = 100_000
-
-
-def _strategy(value: object) -> object:
-    if value in PLANNED_STRATEGIES:
-        raise ValueError(f"is `{value}`, which is {NOT_BUILT}; use weighted")
-    if value != "weighted":
-        known = ("weighted", *PLANNED_STRATEGIES)
-        near = nearest(value, known) if isinstance(value, str) else None
-        raise ValueError("must be weighted" + (f"; did you mean `{near}`?" if near else ""))
-    return value
-
-
-def _waiting(value: int) -> int:
-    if not 0 <= value <= _MOST_WAITING:
-        raise ValueError(f"must be a whole number from 0 to {_MOST_WAITING}")
-    return value
-
-
-Waiting = Annotated[StrictInt, AfterValidator(_waiting)]
 
 
 class TlsFiles(SettingsSection):
@@ -73,6 +68,12 @@ class Target(SettingsSection):
     """The name the provider knows; `*` becomes what the `*` of the model's name stood for."""
     weight: Share = 1.0
     """Its share of the requests; 0: only when the others cannot be reached."""
+    tier: Tier = 1
+    """Those of tier 2 are tried when all of tier 1 are out."""
+    quality: Fraction | None = None
+    """How good its answers are; None: what the model says, as with the next two."""
+    capabilities: Capabilities | None = None
+    context_window: Window | None = None
     price: Price | None = None
     """What it costs; None: what the model says, or the price table."""
 
@@ -82,8 +83,27 @@ class Model(SettingsSection):
 
     targets: Annotated[tuple[Target, ...], AfterValidator(some)]
     """At least one; the next is tried when one cannot be reached."""
-    strategy: Annotated[Literal["weighted"], BeforeValidator(_strategy)] = "weighted"
-    """How the order of the targets is drawn for each request."""
+    strategy: Strategy = "weighted"
+    """How the order of the targets of a tier is found for each request."""
+    score: Score = ALL_ALIKE
+    """What strategy `score` judges them by."""
+    retry: Retry = Retry()
+    fallback: Fallback = Fallback()
+    rescue: Rescue = ()
+    """What is tried, in this order, when an answer is cut in mid-stream."""
+    hedge: Hedge = Hedge()
+    breaker: Breaker = Breaker()
+    parameters: Parameters = Field(default_factory=Parameters)
+    quality: Fraction | None = None
+    """How good its answers are, from 0 to 1; None: nobody knows."""
+    capabilities: Capabilities | None = None
+    """What it can do; None: everything but `prefill`."""
+    context_window: Window | None = None
+    """How many tokens it takes, in and out; None: not known."""
+    status: Status = "active"
+    """deprecated: served and marked. inactive: not served."""
+    tags: Labels = ()
+    """Words about it, for people and reports."""
     price: Price | None = None
     """What each target without a price of its own costs; None: what the price table says."""
     limits: Limits = Limits()
@@ -160,6 +180,8 @@ class Settings(SettingsSection):
     providers: Mapping[str, Provider] = Field(default_factory=dict)
     models: Mapping[str, Model] = Field(default_factory=dict)
     passthrough: Passthrough | None = None
+    rules: tuple[Rule, ...] = ()
+    """Which model answers which request; the first that holds decides."""
     redis: RedisUrl | None = None
     """The URL (a Secret) of the Redis that workers and hosts share; None: the worker's memory."""
     store_failure: StoreFailure = StoreFailure()
@@ -175,7 +197,7 @@ class Settings(SettingsSection):
     users: Mapping[str, Walls] = Field(default_factory=dict)
     projects: Mapping[str, Walls] = Field(default_factory=dict)
     customers: Mapping[str, Walls] = Field(default_factory=dict)
-    agents: Mapping[str, Walls] = Field(default_factory=dict)
+    agents: Mapping[str, Agent] = Field(default_factory=dict)
     sessions: Mapping[str, Walls] = Field(default_factory=dict)
     tags: Mapping[str, Walls] = Field(default_factory=dict)
     everyone: Walls = Field(default=Walls(), alias="global")

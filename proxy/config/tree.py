@@ -82,6 +82,14 @@ class Section:
         node = entry.node if entry else None
         return node if isinstance(node, Scalar) and not node.absent else None
 
+    def says(self, key: str) -> bool:
+        """Whether something stands under `key`, be it already refused."""
+        entry = self.entries.get(key)
+        node = entry.node if entry else None
+        return node is not None and not (
+            isinstance(node, Scalar) and node.absent and not node.broken
+        )
+
     def without(self, *keys: str) -> "Section":
         return Section(self.place, {k: e for k, e in self.entries.items() if k not in keys})
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import UpstreamError
+from proxy.core.health import LEFT
+from proxy.core.pauses import retry_after
 from proxy.core.target import Target
 
 if TYPE_CHECKING:
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llm-proxy.attempt")
 
+_NO_MONEY = b'"insufficient_quota"'
+_LONGEST_REST = 60.0
+
 
 class Attempt:
     """Times are monotonic seconds; 0.0 means it never came to that."""
 
     __slots__ = (
+        "began",
         "cost",
         "ended",
         "error",
@@ -28,10 +34,13 @@ class Attempt:
         "heard",
         "hold",
         "kept",
+        "key",
+        "kind",
         "model",
         "open",
         "provider",
         "reason",
+        "rescue",
         "span",
         "started",
         "status",
@@ -51,28 +60,43 @@ class Attempt:
         self.status = 0
         self.error: str | None = None  # ProxyError.kind.
         self.reason: str | None = None  # Of verdicts.py.
+        self.rescue: str | None = None  # How it carried on with what another had begun.
         self.heard: Tail | None = None  # What it answered, where another answer took its place.
         self.open = False  # Whether its target counts it among those under way.
+        self.began = 0  # What its target's health wants to hear of it at the end.
+        self.key = 0  # The place of the key that was used, where there are any.
         self.hold: Grant | None = None  # What was taken for it from budgets and the provider.
         self.kept: KeptHold | None = None  # Its money, where that outlives this process.
+        self.kind: tuple[str | bool | None, ...] | None = None  # What its lines share with others.
         self.usage: Usage | None = None  # Known when the exchange is settled,
         self.cost: int | None = None  # in nano-USD; None: no price is known, or nothing was used.
 
     def sent(self) -> None:
         """It is about to leave."""
         self.open = True
-        self.target.health.begin()
+        self.began = self.target.health.begin()
 
     def answers(self) -> None:
         """The first bytes of a good answer are here."""
         self.first_byte = now = monotonic()
-        self.target.health.first_token(now - self.started)
+        target = self.target
+        target.health.first_token(now - self.started, self.began)
+        if (keys := target.provider.keys) is not None:
+            keys.worked(self.key)
+
+    def exhausts(self, seconds: float) -> None:
+        """The vendor says that nothing is left of some limit of its own, for so long."""
+        target = self.target
+        keys = target.provider.keys
+        if keys is None or not keys.rest(self.key, seconds):
+            target.health.rest(min(seconds, _LONGEST_REST))
 
     def over(self) -> None:
         """Nothing more will be learned of its target from it. Idempotent."""
         if self.open:
             self.open = False
-            self.target.health.end(self.reason)
+            left = None if self.first_byte else LEFT
+            self.target.health.end(self.reason or left, self.began)
 
     def failed(self, request: str, error: UpstreamError) -> None:
         """Note why it failed: the log gets hosts and causes, the caller no host names. What the
@@ -81,7 +105,22 @@ class Attempt:
         self.reason = error.reason
         self.ended = monotonic()
         self.over()
+        self._charge(error)
         why = error.message if error.public is not None else f"refused with status {self.status}"
         log.warning("%s: %s/%s: %s", request, self.provider, self.model, why)
         if error.public is not None:
             error.message = f"the provider `{self.provider}` {error.public}"
+
+    def _charge(self, error: UpstreamError) -> None:
+        """What a refusal says of our key, or else of the whole target."""
+        reason = error.reason
+        if reason not in {"auth", "rate_limit"}:
+            return
+        target = self.target
+        asked = retry_after(error.headers)
+        if (keys := target.provider.keys) is not None:
+            no_money = _NO_MONEY in (error.body or b"")
+            if keys.failed(self.key, "auth" if no_money else reason, asked):
+                return
+        if reason == "rate_limit" and asked is not None:
+            target.health.rest(asked)

@@ -13,6 +13,7 @@ from proxy.base.errors import InternalError, ProxyError, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.failures import Failure, told
+from proxy.core.fitting import fit, window
 from proxy.core.hedge import Race, hedged, patience
 from proxy.core.pauses import pause, within
 from proxy.core.policy import USUAL, Hedge
@@ -23,6 +24,7 @@ from proxy.core.target import Target
 from proxy.core.tracing import new_span
 from proxy.core.verdicts import Verdict, verdict
 from proxy.wire.body import Body
+from proxy.wire.continuation import prefill_body
 
 
 async def dispatch(x: Exchange) -> Reply:
@@ -78,9 +80,9 @@ class Tries:
         """The next good answer, behind a hold of its own."""
         x = self._x
         while (target := self._target()) is not None:
-            attempt = self._attempt(target)
+            attempt = self.attempt(target)
             try:
-                await self._hold(target, attempt)
+                await self.hold(attempt)
             except ProxyError as error:  # Another target may be cheaper, or below its limits.
                 self._failures.append(Failure(target, error))
                 self._go_to(self._place + 1)
@@ -88,7 +90,7 @@ class Tries:
             self._tried += 1
             try:
                 if target.policy.hedge is None:
-                    return reply_of(x, attempt, await send(x, attempt, self._timeouts(target)))
+                    return reply_of(x, attempt, await send(x, attempt, self.timeouts(target)))
                 return reply_of(x, *await self._hedged(attempt, target.policy.hedge))
             except UpstreamError as error:
                 attempt = x.attempts[-1]
@@ -96,14 +98,37 @@ class Tries:
                 await self._after(attempt.target, error)
         raise told(self._failures) or InternalError("the plan of this request is empty")
 
-    async def _hold(self, target: Target, attempt: Attempt) -> None:
-        """What stands before every attempt. Raises ProxyError where it may not be made."""
-        x = self._x
+    def attempt(self, target: Target) -> Attempt:
+        """One more try."""
+        return Attempt(target, new_span() if self._x.trace.span is not None else None)
+
+    async def hold(self, attempt: Attempt, begun: str | None = None) -> None:
+        """What stands before every attempt. `begun`: the answer's beginning, for the vendor to go
+        on from. Raises ProxyError where it may not be made."""
+        x, body = self._x, self._x.body
         if x.attempts:
             self._restore_body()
-        if (gate := x.runtime.gate) is not None:
-            await gate.hold(x, target, attempt)
+        if isinstance(body, Body):
+            fit(x, body, attempt.target)
+            window(x, body, attempt.target)
+            if begun is not None:
+                prefill_body(body, begun)
+                x.need = None  # There is more to read now.
+        gate = x.runtime.gate
+        if gate is not None and not gate.hold_now(x, attempt.target, attempt):
+            await gate.hold(x, attempt.target, attempt)
         x.attempts.append(attempt)
+
+    def moved(self, target: Target, error: ProxyError) -> Target | None:
+        """Note what stood against a target. The next one that may do better, made the present
+        one."""
+        self._failures.append(Failure(target, error))
+        following = self._place + 1
+        if isinstance(error, UpstreamError):
+            found = self._next(target, error, verdict(error.reason))
+            following = len(self._x.plan) if found is None else found
+        self._go_to(following)
+        return self._target()
 
     async def _hedged(self, first: Attempt, hedge: Hedge) -> tuple[Attempt, Good]:
         """The answer of `first`, or of a second try beside it where that is late."""
@@ -111,10 +136,10 @@ class Tries:
         hedge.allowance.earn()
         late = patience(hedge, first.target)
         if late is None or not isinstance(x.body, Body):
-            return first, await send(x, first, self._timeouts(first.target))
+            return first, await send(x, first, self.timeouts(first.target))
 
         def begin(attempt: Attempt) -> Race:
-            timeouts = self._timeouts(attempt.target)
+            timeouts = self.timeouts(attempt.target)
             task = asyncio.create_task(  # noqa: TID251 - `hedged` awaits it, and its failure is no bug.
                 send(x, attempt, timeouts), name=f"try {x.id}"
             )
@@ -125,9 +150,9 @@ class Tries:
             target = x.plan[following] if following < len(x.plan) else first.target
             if not self._may_go_on() or not hedge.allowance.spend():
                 return None
-            attempt = self._attempt(target)
+            attempt = self.attempt(target)
             try:
-                await self._hold(target, attempt)
+                await self.hold(attempt)
             except ProxyError:  # The first goes on; should it fail, this one is asked in its turn.
                 return None
             return begin(attempt)
@@ -138,19 +163,16 @@ class Tries:
             self._tried = 1
         return winner, good
 
-    def _attempt(self, target: Target) -> Attempt:
-        return Attempt(target, new_span() if self._x.trace.span is not None else None)
-
     async def instead(self, error: UpstreamError) -> Reply:
         """The next good answer, in place of one that failed before anything of it had left."""
         x = self._x
         attempt = x.attempts[-1]
         if attempt.error is None:
             attempt.failed(x.id, error)
-        attempt.heard, x.tail = x.tail, type(x.tail)()
+        x.put_away(attempt)
         x.filters[:] = self._filters
         x.watchers[:] = self._watchers
-        x.counted, x.first_byte = None, 0.0
+        x.first_byte = 0.0
         await self._after(attempt.target, error)
         try:
             return await self.reply()
@@ -223,6 +245,7 @@ class Tries:
         if isinstance(body, Body) and self._body is not None:
             body.restore(self._body)
         self._x.cap = None
+        self._x.left_out = 0
 
     def _go_to(self, place: int) -> None:
         self._place = place
@@ -232,7 +255,7 @@ class Tries:
         """Whether the body cannot be sent a second time."""
         return getattr(self._x.body, "started", False)
 
-    def _timeouts(self, target: Target) -> Timeouts:
+    def timeouts(self, target: Target) -> Timeouts:
         """Those of the provider; for a further try no more than is left of the whole."""
         timeouts = target.provider.timeouts
         if len(self._x.attempts) == 1:

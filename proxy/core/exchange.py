@@ -87,10 +87,12 @@ class Exchange:
         "filters",
         "finished",
         "first_byte",
+        "for_attempt",
         "grant",
         "id",
         "incoming",
         "labels",
+        "left_out",
         "model",
         "need",
         "operation",
@@ -138,6 +140,7 @@ class Exchange:
         self.rule: Rule | None = None  # Which decided on the route.
         self.plan: tuple[Target, ...] = ()
         self.dropped: list[tuple[Target, str]] = []  # What was left out of it, and why.
+        self.left_out = 0  # Messages that did not fit into the target's window.
         self.tries: Tries | None = None  # Where it stands in its plan.
         self.attempts: list[Attempt] = []
         self.reply: Reply | None = None
@@ -146,6 +149,7 @@ class Exchange:
         self.counted: Usage | None = None  # By ourselves, where the vendor said nothing.
         self.content: Content | None = None  # With `telemetry.content: full` alone.
         self.filters: list[Decoder] = []
+        self.for_attempt: list[Decoder] = []  # Those of them that are for this attempt only.
         self.watchers: list[Callable[[bytes], None]] = []
         self.teller: Callable[[Exchange, Reply], None] | None = None  # Tells how limits stand.
         self._on_reply: list[Callable[[Reply], None]] = []
@@ -156,9 +160,12 @@ class Exchange:
         place of one of which nothing went out."""
         self._on_reply.append(fn)
 
-    def filter(self, decoder: Decoder) -> None:
-        """Put a decoder at the end of the chain that the body passes."""
+    def filter(self, decoder: Decoder, *, for_attempt: bool = False) -> None:
+        """Put a decoder at the end of the chain that the body passes. `for_attempt`: should another
+        target carry on with the answer it has no more to do with it."""
         self.filters.append(decoder)
+        if for_attempt:
+            self.for_attempt.append(decoder)
 
     def watch(self, tap: Callable[[bytes], None]) -> None:
         """Show `tap` all bytes that go to the caller."""
@@ -174,6 +181,22 @@ class Exchange:
             self.teller(self, reply)
         for fn in self._on_reply:
             fn(reply)
+
+    def put_away(self, attempt: "Attempt") -> None:
+        """What was heard of this attempt is not the answer, or not the whole of it."""
+        attempt.heard, self.tail = self.tail, type(self.tail)()
+        self.counted = None
+
+    def announce_attempt(self, reply: Reply, since: int) -> None:
+        """Another target carries on with an answer whose head is out: run what was registered for
+        it, `since` so many were."""
+        for fn in self._on_reply[since:]:
+            fn(reply)
+
+    @property
+    def announcers(self) -> int:
+        """How many `on_reply` has registered."""
+        return len(self._on_reply)
 
     def complete(self) -> None:
         """All is known: settle now, before the last byte leaves, so that no answer can be whole

@@ -21,9 +21,17 @@ class Gate(Protocol):
         """Raises AccessDenied where the caller, or somebody it belongs to, is blocked in the store
         or was deleted; StoreUnavailable where that is not known. Takes nothing."""
 
+    def admit_now(self, x: "Exchange") -> bool:
+        """As `admit`, where nothing has to be waited for. False: nothing was taken, and `admit`
+        has to be called. Raises what `admit` raises."""
+
     async def admit(self, x: "Exchange") -> None:
         """Take what the request needs from every limit, or nothing. Raises LimitReached,
         StoreUnavailable, BadRequest."""
+
+    def hold_now(self, x: "Exchange", target: "Target", attempt: "Attempt") -> bool:
+        """As `hold`, where nothing has to be waited for. False: nothing was held, and `hold` has
+        to be called. Raises what `hold` raises."""
 
     async def hold(self, x: "Exchange", target: "Target", attempt: "Attempt") -> None:
         """Hold the most that this attempt can cost in every budget, and its place below the
@@ -81,3 +89,14 @@ class PriceList(Protocol):
     def most(self, provider: str, model: str, tokens_in: int, tier: str) -> Rates | None:
         """The dearest rates that so many input tokens can meet, or None where a price is not
         known."""
+
+
+class _NoPrices:
+    """For whoever needs none."""
+
+    def most(self, _provider: str, _model: str, _tokens_in: int, _tier: str) -> Rates | None:
+        """Nobody knows."""
+        return None
+
+
+NO_PRICES: PriceList = _NoPrices()

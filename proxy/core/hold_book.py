@@ -25,7 +25,7 @@ class HoldBook(Protocol):
     """Where holds are kept."""
 
     def keep(
-        self, x: "Exchange", attempt: "Attempt", money: int, used: tuple[int, int]
+        self, x: "Exchange", attempt: "Attempt", money: int, input: int, output: int
     ) -> KeptHold:
         """Keep the hold of the attempt that comes next: nano-USD, for tokens of input and output.
         From now on the time of the request's record is fixed (`x.at`). Never raises: what cannot be

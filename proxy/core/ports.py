@@ -113,6 +113,9 @@ class Out(Protocol):
 
     started: bool  # Whether a head was given; then no other can be.
 
+    def add(self, lines: bytes) -> None:
+        """Header lines of ours, rendered, for the head that comes."""
+
     def whole(
         self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
     ) -> None:
@@ -123,6 +126,9 @@ class Out(Protocol):
     ) -> None:
         """The head of a body that comes in pieces; leaves with the first of them. `source` is
         paused while the caller does not read. Without `length` the body's end is framed."""
+
+    def go_on(self, source: Answer) -> None:
+        """The pieces come from another answer from now on."""
 
     def write(self, data: bytes) -> None:
         """A piece of the body, at once."""

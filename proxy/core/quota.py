@@ -24,7 +24,7 @@ Measure = Literal["requests", "tokens", "concurrency", "money"]
 
 ScopeKind = Literal[
     "key", "user", "team", "project", "customer", "agent", "session", "tag", "model", "provider",
-    "global", "key_model",
+    "global", "key_model", "switch",
 ]  # fmt: skip
 
 

@@ -17,8 +17,10 @@ from proxy.base.errors import UpstreamError
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
+from proxy.core.rescue import may_need_rescue, rescue
 from proxy.core.stream import AnswerStream, refuse_unfinished
 from proxy.wire.coding import Inflate, is_gzip
+from proxy.wire.continuation import Sent
 from proxy.wire.headers import without
 
 
@@ -28,6 +30,8 @@ async def relay(x: Exchange, out: Out) -> None:
     assert reply is not None  # admit or dispatch made one.
     try:
         x.announce(reply)
+        if x.teller is not None:
+            out.add(reply.lines)
         if reply.answer is None:
             x.complete()
             out.whole(reply.status, reply.headers, reply.body)
@@ -57,7 +61,25 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
             x.complete()
             out.whole(reply.status, reply.headers, body)
             return
-    stream = AnswerStream(x, reply, answer, out, inflate)
+    sent = Sent() if reply.head.is_events and not inflate and may_need_rescue(x) else None
+    stream = AnswerStream(x, reply, answer, out, inflate, sent)
+    error = first = await _passed_on(x, stream, answer)
+    if error is not None and not out.started:
+        reply.status = error.status  # What the caller is told in its place.
+        raise error
+    while error is not None and sent is not None and not stream.is_inside:
+        other = await rescue(x, sent, error)
+        if other is None or other.answer is None:
+            break
+        stream = AnswerStream(x, other, other.answer, out, sent=sent, carries_on=True)
+        error = await _passed_on(x, stream, other.answer)
+    if error is not None:
+        x.error = first
+        stream.fail(first or error)
+
+
+async def _passed_on(x: Exchange, stream: AnswerStream, answer: Answer) -> UpstreamError | None:
+    """Pass on all that comes; why that was not all, or None."""
     try:
         await _pump(answer, stream)
         await stream.finish()
@@ -65,16 +87,16 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
         error = stream.failure or given
         if x.attempts:
             x.attempts[-1].failed(x.id, error)
-        if not out.started:
-            reply.status = error.status  # What the caller is told in its place.
-            raise error from None
-        x.error = error
-        stream.fail(error)
+        return error
+    except BaseException:
+        answer.abort()
+        raise
     finally:
         stream.close()
+    return None
 
 
-async def _pump(answer: Answer, stream: "AnswerStream") -> None:
+async def _pump(answer: Answer, stream: AnswerStream) -> None:
     try:
         await answer.pump(stream.sink)
     except UpstreamError:

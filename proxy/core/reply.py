@@ -8,7 +8,7 @@ class Reply:
     """Either `body` is the whole body, or `answer` will deliver it; `head` is then what its vendor
     said of it, and `headers` what the caller is told."""
 
-    __slots__ = ("answer", "body", "head", "headers", "status")
+    __slots__ = ("answer", "body", "head", "headers", "lines", "status")
 
     def __init__(
         self,
@@ -21,6 +21,7 @@ class Reply:
     ) -> None:
         self.status = status
         self.headers = headers
+        self.lines = b""  # Header lines of ours, rendered, sent after those.
         self.body = body
         self.answer = answer
         self.head = head if head is not None else VendorHead(headers)

@@ -12,6 +12,8 @@ from proxy.core.counting import NoCounter, TokenCounter
 from proxy.core.gate import Gate
 from proxy.core.ledger import Ledger
 from proxy.core.pauses import Allowance
+from proxy.core.planning import Planner
+from proxy.core.rules import Rules
 from proxy.core.target import Catalogue, Target
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Runtime:
     tokens: TokenCounter = field(default_factory=NoCounter)
     directory: Directory | None = None  # Callers that are not in the configuration.
     gate: Gate | None = None  # None: nothing is limited.
+    planner: Planner | None = None  # None: targets are tried as they are written.
+    rules: Rules | None = None  # None: there are none.
     retries: Allowance = field(default_factory=lambda: Allowance(0.1))
     spans: bool = False  # Whether this proxy takes part in traces.
     head_lines: bytes = b""  # Header lines, rendered, that every answer carries.

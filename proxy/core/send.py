@@ -8,6 +8,7 @@ from proxy.core.ports import Answer, Timeouts
 from proxy.core.reply import Reply
 from proxy.core.target import Provider
 from proxy.wire.headers import VendorHead
+from proxy.wire.vendor_limits import exhausted
 
 _ERROR_BODY = 256 * 1024
 
@@ -23,6 +24,9 @@ async def send(x: Exchange, attempt: Attempt, timeouts: Timeouts) -> Good:
     target = attempt.target
     provider = target.provider
     outgoing = provider.adapter(x.operation).request(x, target)
+    if (keys := provider.keys) is not None:
+        attempt.key = key = keys.take()
+        outgoing.headers = (*outgoing.headers, keys.field(key))
     attempt.sent()
     answer = await provider.transport.send(outgoing, timeouts)
     attempt.head = monotonic()
@@ -33,6 +37,8 @@ async def send(x: Exchange, attempt: Attempt, timeouts: Timeouts) -> Good:
         if x.operation.has_model:
             _refuse_nonsense(answer.status, head.content_type)
         await answer.ready()
+        if head.limits and (seconds := exhausted(answer.headers)) is not None:
+            attempt.exhausts(seconds)
     except BaseException:
         answer.abort()
         raise
@@ -54,6 +60,8 @@ def reply_of(x: Exchange, attempt: Attempt, good: Good) -> Reply:
         headers.append((b"x-llm-proxy-attempts", b"%d" % len(x.attempts)))
         if x.route is not None and target.route != x.route.model:
             headers.append((b"x-llm-proxy-fallback-from", x.route.model.encode()))
+    if x.left_out:
+        headers.append((b"x-llm-proxy-context", b"windowed"))
     if x.rule is not None:
         headers.append((b"x-llm-proxy-rule", x.rule.name.encode()))
     headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * _overhead(x, attempt))))

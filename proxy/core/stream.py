@@ -20,16 +20,17 @@ from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
 from proxy.wire import errors
 from proxy.wire.coding import Inflate
-from proxy.wire.opening import Opening
+from proxy.wire.opening import Opening, data_of_error
 from proxy.wire.operations import StreamEnd
 from proxy.wire.reasons import reason_of_event
 from proxy.wire.sse import WholeEvents, missing_end
-from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done, says_end
+from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done, says_end, tells_error
 
 if TYPE_CHECKING:
     from asyncio import Task, TimerHandle
 
     from proxy.core.counting import Transcript
+    from proxy.wire.continuation import Sent
 
 HOLD = 1024 * 1024
 _STATUS_OF = {"rate_limit": 429, "overloaded": 503, "context_length": 400, "content_filter": 400}
@@ -49,15 +50,26 @@ class AnswerStream:
         "_opening",
         "_out",
         "_reply",
+        "_sent",
         "_size",
         "_transcript",
         "_x",
         "failure",
     )
 
-    def __init__(
-        self, x: Exchange, reply: Reply, answer: Answer, out: Out, inflate: Inflate | None
+    def __init__(  # noqa: PLR0917 - What the relay has in hand.
+        self,
+        x: Exchange,
+        reply: Reply,
+        answer: Answer,
+        out: Out,
+        inflate: Inflate | None = None,
+        sent: "Sent | None" = None,
+        *,
+        carries_on: bool = False,
     ) -> None:
+        """`sent`: remembers what goes out, so that another target may carry on. `carries_on`: the
+        head is out already."""
         self._x = x
         self._reply = reply
         self._answer = answer
@@ -69,6 +81,7 @@ class AnswerStream:
         self._end = StreamEnd.FRAMING
         self._transcript: Transcript | None = None
         self._counting: Task[None] | None = None
+        self._sent = sent
         self._opening: Opening | None = None
         self._late: TimerHandle | None = None
         self.failure: UpstreamError | None = None  # Which we found ourselves.
@@ -81,9 +94,13 @@ class AnswerStream:
             self._transcript = x.runtime.tokens.listen(x)
             if self._transcript is not None:
                 x.watch(self._transcript.feed)
-            if x.tries is not None and x.tries.has_more:
+            if not carries_on and x.tries is not None and x.tries.has_more:
                 self._open_later()
-        if reply.head.is_json:
+            if sent is not None and not carries_on:
+                x.watch(sent.feed)
+        if carries_on:
+            out.go_on(answer)
+        elif reply.head.is_json:
             self._held = []
         elif self._opening is None:
             self._start()
@@ -99,6 +116,8 @@ class AnswerStream:
         if data and self._opening is not None:
             data = self._opened(self._opening, data)
         if data:
+            if self._sent is not None and tells_error(data):
+                raise self._told(data_of_error(data))
             if says_end(data, self._end) or x.tail.total == self._reply.head.length:
                 data = self._last_piece(data)
                 if not data:
@@ -106,9 +125,16 @@ class AnswerStream:
             self._emit(data)
 
     @property
+    def is_inside(self) -> bool:
+        """Whether what has gone out ends within an event."""
+        return self._events is None or self._events.inside
+
+    @property
     def has_ended(self) -> bool:
         """Whether the stream itself has said that it is at its end."""
-        return self._end is not StreamEnd.FRAMING and is_whole(self._x.tail.last(), self._end)
+        if self.failure is not None or self._end is StreamEnd.FRAMING:
+            return False
+        return is_whole(self._x.tail.last(), self._end)
 
     async def finish(self) -> None:
         """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
@@ -176,8 +202,13 @@ class AnswerStream:
         if data:
             self._begin()
         elif opening.error is not None:
-            raise _refused(opening.error)
+            raise self._told(opening.error)
         return data
+
+    def _told(self, body: bytes) -> Refused:
+        """The vendor says that there will be no answer, or no more of it."""
+        self.failure = refused = _refused(body)
+        return refused
 
     def _begin(self) -> None:
         """There is content: no other answer can take its place any more."""
@@ -231,7 +262,7 @@ class AnswerStream:
     def fail(self, error: UpstreamError) -> None:
         """The answer broke off after its first byte: say so where that can be said."""
         self._x.settle()
-        if self._events is None or self._events.inside:
+        if self.is_inside:
             self._out.cut()
             return
         self._out.write(errors.event(error))
@@ -264,7 +295,7 @@ class AnswerStream:
         self._out.write(data)
 
     def _start(self) -> None:
-        changes = self._x.filters or self._inflate
+        changes = self._x.filters or self._inflate or self._sent is not None
         length = None if changes else self._reply.head.length
         self._out.start(self._reply.status, self._reply.headers, self._answer, length)
 

@@ -3,12 +3,13 @@
 Built once per configuration by `build/`, immutable, shared by all requests of a snapshot.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from proxy.core.caller import Access
 from proxy.core.health import UNWATCHED, Health
+from proxy.core.key_ring import KeyRing
 from proxy.core.policy import USUAL, Policy
 from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
 from proxy.core.quota import NO_WALLS, Walls
@@ -48,9 +49,7 @@ class Provider:
     # Configured fields, sent with every request; they may hold credentials.
     headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     replaced: frozenset[bytes] = frozenset()  # Lower-case names of `headers`.
-    credentials: Iterator[tuple[bytes, bytes] | None] | None = (
-        None  # The next key's field, in turn.
-    )
+    keys: KeyRing | None = field(default=None, repr=False, compare=False)  # None: none is sent.
     off: str | None = None  # Why it cannot be used, or None.
     walls: Walls = NO_WALLS
     secrets: tuple[bytes, ...] = field(default=(), repr=False)  # What no answer may quote.

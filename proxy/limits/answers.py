@@ -78,11 +78,32 @@ def retry(seconds: float) -> HeaderPairs:
     )
 
 
+def rate_lines(requests: Stand | None, tokens: Stand | None) -> bytes:
+    """How the tightest limits on requests and on tokens stand, as header lines."""
+    if requests is None or tokens is None:
+        return b"".join(
+            b"%b: %b\r\n" % field
+            for measure, stand in (("requests", requests), ("tokens", tokens))
+            if stand is not None
+            for field in rate_headers(measure, stand)
+        )
+    most, left, reset = requests
+    most_tokens, tokens_left, tokens_reset = tokens
+    text = _lines(most, _shown(reset), most_tokens, _shown(tokens_reset))
+    return text % (left, tokens_left)
+
+
+def budget_line(left: int) -> bytes:
+    """What is left of the tightest hard budget, as a header line."""
+    return b"%b: %b\r\n" % budget_header(left)
+
+
 def rate_headers(measure: str, stand: Stand) -> tuple[Field, Field, Field]:
     """How the tightest limit on requests, or on tokens, stands."""
     total, remaining, reset = stand
-    limit, name, until = _fields(measure, total, _shown(reset))
-    return limit, (name, b"%d" % remaining), until
+    limit, name, until = _FIELDS[measure]
+    shown = _duration(_shown(reset)).encode()
+    return (limit, b"%d" % total), (name, b"%d" % remaining), (until, shown)
 
 
 def _level_headers(level: Level) -> Iterable[Field]:
@@ -107,11 +128,14 @@ def usd(nano: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _fields(measure: str, limit: int, milliseconds: int) -> tuple[Field, bytes, Field]:
-    """What thousands of answers share: the limit, the name of what remains, the reset."""
-    limit_name, remaining_name, reset_name = _FIELDS[measure]
-    until = _duration(milliseconds).encode()
-    return (limit_name, b"%d" % limit), remaining_name, (reset_name, until)
+def _lines(requests: int, requests_ms: int, tokens: int, tokens_ms: int) -> bytes:
+    """What thousands of answers share: all but what remains of requests and of tokens."""
+    text = b""
+    for measure, limit, ms in (("requests", requests, requests_ms), ("tokens", tokens, tokens_ms)):
+        names = _FIELDS[measure]
+        until = _duration(ms).encode()
+        text += b"%b: %d\r\n%b: %%d\r\n%b: %b\r\n" % (names[0], limit, *names[1:], until)
+    return text
 
 
 def duration(seconds: float) -> str:

@@ -64,8 +64,10 @@ def at_best(of: Need) -> Need:
 
 def tokens(of: Need) -> int:
     """What token limits are asked for."""
-    output = of.output if of.output is not None else STEP * of.choices
-    return of.input + of.pictures * _PICTURE + output + of.predicted
+    tokens_in, pictures, _, output, predicted, choices, *_ = of
+    if output is None:
+        output = STEP * choices
+    return tokens_in + pictures * _PICTURE + output + predicted
 
 
 def able(of: Need, rates: Rates, *, stream: bool) -> Able:

@@ -82,6 +82,15 @@ class Bundles:
             bundle = self._kept[key] = self._make(x, caller)
         return bundle
 
+    def refuse_blocked(self, x: Exchange) -> None:
+        """Raises as `of` does, before the labels of the request are known: by the caller's own."""
+        _ = self.of(x)
+        caller = x.caller
+        if caller.agent is not None:
+            _ = self._rulebook.walls(Scope("agent", caller.agent))
+        for tag in caller.tags:
+            _ = self._rulebook.walls(Scope("tag", tag))
+
     def attempt(self, bundle: Bundle, provider: Provider) -> AttemptQuota | None:
         """What an attempt at a provider takes from, or None where nothing stands."""
         name = provider.name

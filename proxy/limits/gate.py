@@ -21,6 +21,7 @@ from proxy.limits import answers, bounds
 from proxy.limits.bundles import AttemptQuota, Bundles
 from proxy.limits.closer import closer_need
 from proxy.limits.meter import Meter
+from proxy.limits.need import need_of
 from proxy.limits.telling import Policy, say_degraded, tell
 from proxy.limits.waiting import WaitingRoom
 
@@ -70,6 +71,23 @@ class LimitsGate:
         self._bundles.forget()
         self._local.forget()
 
+    def refuse_blocked(self, x: Exchange) -> None:
+        """For what is answered without limits: is the caller, or whoever it belongs to, blocked?"""
+        self._bundles.refuse_blocked(x)
+
+    def admit_now(self, x: Exchange) -> bool:
+        """As `admit`, where that can be decided at once."""
+        bundle = self._bundles.of(x)
+        x.teller = tell
+        if bundle.per_request is not None or bundle.take_now is None or self._room.waiting:
+            return bundle.per_request is None and bundle.rates is None
+        tokens = 0
+        if bundle.counts_tokens:
+            need = x.need = need_of(x)
+            tokens = bounds.tokens(need)
+        x.grant = bundle.take_now(tokens, 0, 0)
+        return x.grant is not None
+
     async def admit(self, x: Exchange) -> None:
         """Take what the request needs from every limit, or nothing."""
         bundle = self._bundles.of(x)
@@ -79,11 +97,6 @@ class LimitsGate:
         rates = bundle.rates
         if rates is None:
             return
-        if bundle.take_now is not None and not self._room.waiting:
-            tokens = bounds.tokens(x.need or bounds.need(x)) if bundle.counts_tokens else 0
-            x.grant = bundle.take_now(tokens, 0, 0)
-            if x.grant is not None:
-                return
         try:
             x.grant = await self._take_rates(x, rates, counts_tokens=bundle.counts_tokens)
         except QuotaUnknown:
@@ -92,21 +105,37 @@ class LimitsGate:
             if self._options.limits == "local" and own is not None:
                 x.grant = await self._take_rates(x, own, counts_tokens=bundle.counts_tokens)
 
-    async def hold(self, x: Exchange, target: Target, attempt: Attempt) -> None:
-        """Hold the most that this attempt can cost, before it is sent."""
+    def hold_now(self, x: Exchange, target: Target, attempt: Attempt) -> bool:
+        """As `hold`, where that can be decided at once."""
         for earlier in x.attempts:
             if earlier.hold is not None and earlier.error == _NEVER_SENT:
                 _give_back(earlier, earlier.hold)  # What it held is there for this one.
+        asked = self._bundles.attempt(self._bundles.of(x), target.provider)
+        if asked is None:
+            return True
+        if asked.take_now is None:
+            return False
+        priced, tokens, money, least = self._asked(x, target, asked)
+        grant = asked.take_now(tokens, money, least)
+        if grant is None:
+            return False
+        attempt.hold = grant
+        if priced is None:
+            return True
+        need = priced[0]
+        if need.output is None:
+            self._held(x, attempt, asked, grant, priced)
+        elif grant.money and self._book is not None:
+            attempt.kept = self._book.keep(x, attempt, grant.money, need[0], need.output)
+        return True
+
+    async def hold(self, x: Exchange, target: Target, attempt: Attempt) -> None:
+        """Hold the most that this attempt can cost, before it is sent."""
+        if self.hold_now(x, target, attempt):
+            return
         provider = target.provider
         asked = self._bundles.attempt(self._bundles.of(x), provider)
-        if asked is None:
-            return
-        if asked.take_now is not None:
-            priced, tokens, money, least = self._asked(x, target, asked)
-            quick = asked.take_now(tokens, money, least)
-            if quick is not None:
-                self._held(x, attempt, asked, quick, priced)
-                return
+        assert asked is not None  # Else there was nothing to hold.
         try:
             grant, priced = await self._take_attempt(x, target, asked, asked.quota)
         except QuotaUnknown:
@@ -132,7 +161,7 @@ class LimitsGate:
         if priced is None:
             return
         if grant.money and self._book is not None:
-            attempt.kept = self._book.keep(x, attempt, grant.money, _bound(priced, grant))
+            attempt.kept = self._book.keep(x, attempt, grant.money, *_bound(priced, grant))
         if asked.hard and priced[0].output is None:
             _bound_output(x, attempt, grant, priced)
 
@@ -140,17 +169,18 @@ class LimitsGate:
         """Charge what was used; give back what a request that was never sent had taken."""
         tokens, sent = 0, False
         for attempt in x.attempts:
-            usage = attempt.usage
+            usage, hold = attempt.usage, attempt.hold
             used = usage.input + usage.output if usage is not None else 0
             tokens += used
             reached = attempt.error != _NEVER_SENT or used > 0
-            if attempt.hold is not None:
+            if hold is not None:
                 if reached:
-                    attempt.hold.settle(used, _charge(attempt, attempt.hold))
+                    cost = attempt.cost
+                    hold.settle(used, _charge(attempt, hold) if cost is None else cost)
                     if attempt.kept is not None:
                         attempt.kept.clear()
                 else:
-                    _give_back(attempt, attempt.hold)
+                    _give_back(attempt, hold)
             sent = sent or reached
         if x.grant is not None:
             if sent or x.finished:
@@ -314,7 +344,5 @@ def _models(x: Exchange) -> tuple[str, ...]:
 
 
 def _charge(attempt: Attempt, hold: Grant) -> int:
-    """What the attempt cost; where something was used that has no price, all that was held."""
-    if attempt.cost is not None:
-        return attempt.cost
+    """What an attempt without a known cost is charged: all that was held, if it used anything."""
     return hold.money if attempt.usage is not None else 0

@@ -73,7 +73,7 @@ class Meter:
         """Begin, before the first byte goes out."""
         self._answer = answer
         self._find = _TEXT[x.operation.name].finditer
-        x.filter(self)
+        x.filter(self, for_attempt=True)
         x.at_end(self._end)
 
     def feed(self, data: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""What an answer's header fields say of limits and budgets, and of a store that is away."""
+"""What an answer's header fields say of limits and budgets, and of a store that is away.
+
+How the walls stand is said by every answer, so those lines are rendered at once (`Reply.lines`)
+from a text that thousands of answers share, and not field by field.
+"""
 
 from typing import Literal
 
@@ -12,21 +16,23 @@ Policy = Literal["deny", "allow", "local"]
 
 def tell(x: Exchange, reply: Reply) -> None:
     """How the tightest walls stood when this was let through: ours in place of the vendor's."""
+    lines = b""
     if x.grant is not None:
         requests, tokens, _ = x.grant.standing()
-        if reply.head.limits and (requests or tokens):
-            reply.headers = [
-                field
-                for field in reply.headers
-                if not field[0].lower().startswith(RATE_LIMIT_PREFIX)
-            ]
-        if requests is not None:
-            reply.headers += answers.rate_headers("requests", requests)
-        if tokens is not None:
-            reply.headers += answers.rate_headers("tokens", tokens)
+        if requests is not None or tokens is not None:
+            lines = answers.rate_lines(requests, tokens)
+            if reply.head.limits:
+                _drop_limits(reply)
     hold = x.attempts[-1].hold if x.attempts else None
     if hold is not None and (left := hold.standing()[2]) is not None:
-        reply.headers.append(answers.budget_header(left))
+        lines += answers.budget_line(left)
+    reply.lines = lines
+
+
+def _drop_limits(reply: Reply) -> None:
+    reply.headers = [
+        field for field in reply.headers if not field[0].lower().startswith(RATE_LIMIT_PREFIX)
+    ]
 
 
 def say_degraded(x: Exchange, what: str, policy: Policy) -> None:

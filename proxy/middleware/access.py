@@ -1,7 +1,7 @@
 """Whether this caller may do this: its operations, its models, and how secret the model is.
 
 Operations that name no model (files, batches, fine-tuning, …) can reach any model of the vendor, so
-they are for callers who may use every model that is configured.
+they are for callers who may use every model that has a target there.
 """
 
 from proxy.base.errors import AccessDenied
@@ -9,10 +9,11 @@ from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.target import Route
+from proxy.middleware.unnamed import target_of_unnamed
 
 
 async def access(x: Exchange) -> Reply | None:
-    """Raises AccessDenied."""
+    """Raises AccessDenied; BadRequest, NotFound for what names no model and leads nowhere."""
     caller = x.caller
     if caller.operations is not None and x.operation.name not in caller.operations:
         raise AccessDenied(
@@ -40,9 +41,15 @@ def _refuse_confined(x: Exchange, caller: Caller) -> None:
             f"this key may use some models only, and {what}; use a key with models: ['*']",
             code="key_operation_access_denied",
         )
-    if not all(may_know(caller, route) for route in x.runtime.catalogue.routes()):
+    provider = target_of_unnamed(x).provider.name
+    if not all(
+        may_know(caller, route)
+        for route in x.runtime.catalogue.routes()
+        if any(target.provider.name == provider for target in route.targets)
+    ):
         raise AccessDenied(
-            f"this key is not cleared for every model, and {what}; use a key that is",
+            f"this key is not cleared for every model of the provider `{provider}`, and {what}; "
+            "use a key that is",
             code="key_operation_access_denied",
         )
 

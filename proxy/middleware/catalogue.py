@@ -1,8 +1,9 @@
 """`GET /v1/models` and `/v1/models/{id}`: what this key may use, answered here."""
 
+from contextlib import suppress
 from urllib.parse import unquote
 
-from proxy.base.errors import AccessDenied
+from proxy.base.errors import AccessDenied, StoreUnavailable
 from proxy.base.jsonio import dumps
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply, json_reply
@@ -12,9 +13,13 @@ from proxy.wire.operations import MODELS
 
 
 async def catalogue(x: Exchange) -> Reply | None:
-    """Answer the operations on models."""
+    """Answer the operations on models. Raises AccessDenied, NotFound."""
     if x.operation is not MODELS:
         return None
+    if x.runtime.gate is not None:
+        # What is not known yet may be a limit, and no limit counts what is read here.
+        with suppress(StoreUnavailable):
+            x.runtime.gate.refuse_blocked(x)
     asked = unquote(x.path.removeprefix("/models").removeprefix("/"))
     if asked:
         return json_reply(dumps(_one(x, asked)))

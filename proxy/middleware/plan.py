@@ -1,49 +1,38 @@
 """The targets to try, in order: of the model's route, or the provider of `passthrough`."""
 
-from proxy.base.errors import BadRequest, NotFound, OperatorError, ProxyError
+from proxy.base.errors import OperatorError
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
-from proxy.core.target import Target
+from proxy.core.target import Route, Target
 from proxy.middleware.rules import unknown_model
+from proxy.middleware.unnamed import target_of_unnamed
 
 
 async def plan(x: Exchange) -> Reply | None:
     """Fill in `x.plan`. Raises BadRequest, NotFound, OperatorError."""
-    targets = x.route.targets if x.route is not None else (_without_model(x),)
+    route, planner = x.route, x.runtime.planner
+    if route is not None and x.model is not None and route.model != x.model and x.rule is None:
+        _refuse_slip(x, x.model, route)
+    if route is not None and planner is not None:
+        x.plan = planner.plan(x, route)
+        return None
+    targets = route.targets if route is not None else (target_of_unnamed(x),)
     usable = tuple(target for target in targets if target.provider.off is None)
     if not usable:
-        raise _nothing(x, targets)
+        raise OperatorError(
+            f"nothing can answer this request now: {_reasons(targets)}",
+            headers=((b"x-should-retry", b"false"),),
+        )
     x.plan = usable
     return None
 
 
-def _nothing(x: Exchange, targets: tuple[Target, ...]) -> ProxyError:
-    reasons = "; ".join(f"provider `{t.provider.name}`: {t.provider.off}" for t in targets)
-    if x.model is not None and x.route is not None and x.route.model != x.model:
-        # Only a pattern took the name: as likely a slip of the pen as a provider that is off.
-        return unknown_model(x, x.model, f"no provider can be asked for it ({reasons})")
-    return OperatorError(
-        f"nothing can answer this request now: {reasons}", headers=((b"x-should-retry", b"false"),)
-    )
+def _refuse_slip(x: Exchange, asked: str, route: Route) -> None:
+    """Only a pattern took the name: as likely a slip of the pen as a provider that is off."""
+    if all(target.provider.off is not None for target in route.targets):
+        why = f"no provider can be asked for it ({_reasons(route.targets)})"
+        raise unknown_model(x, asked, why)
 
 
-def _without_model(x: Exchange) -> Target:
-    wanted = x.incoming.headers.get("x-llm-proxy-provider")
-    if wanted is not None:
-        target = x.runtime.providers.get(wanted)
-        if target is None:
-            raise BadRequest(
-                f"there is no provider `{wanted[:200]}`",
-                code="provider_not_found",
-                param="x-llm-proxy-provider",
-            )
-        return target
-    if x.runtime.passthrough is not None:
-        return x.runtime.passthrough
-    if x.operation.has_model:
-        raise BadRequest("`model` is missing", code="missing_field", param="model")
-    raise NotFound(
-        f"`{x.incoming.method} /v1{x.path[:200]}` is not known here and the configuration names no "
-        "`passthrough` provider",
-        code="unknown_url",
-    )
+def _reasons(targets: tuple[Target, ...]) -> str:
+    return "; ".join(f"provider `{t.provider.name}`: {t.provider.off}" for t in targets)

@@ -1,4 +1,4 @@
-"""Which model is meant: from the name asked for to a configured model."""
+"""Which model is meant: from the name asked for, by the rules, to a configured model."""
 
 from proxy.base.errors import BadRequest, NotFound
 from proxy.base.redact import redact
@@ -6,11 +6,12 @@ from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.middleware.access import may_know
 
+AUTO = "auto"
 _LONGEST = 256
 
 
 async def rules(x: Exchange) -> Reply | None:
-    """Fill in `x.route`. Raises NotFound for a name that is not configured, BadRequest
+    """Fill in `x.rule` and `x.route`. Raises NotFound for a name that is not configured, BadRequest
     for one that no header could carry.
 
     A body without a model goes on without a route: several of OpenAI's operations have a
@@ -22,7 +23,17 @@ async def rules(x: Exchange) -> Reply | None:
         raise BadRequest(
             f"`model` must be printable and at most {_LONGEST} characters", param="model"
         )
-    x.route = x.runtime.catalogue.route(x.model)
+    if x.runtime.rules is not None:
+        x.rule = x.runtime.rules.decide(x)
+    wanted = x.model if x.rule is None or x.rule.use is None else x.rule.use
+    x.route = x.runtime.catalogue.route(wanted)
+    if x.route is None and x.model == AUTO:
+        raise NotFound(
+            "no rule takes this request, and `auto` is answered by rules alone; name a model "
+            "(GET /v1/models lists them)",
+            code="model_not_found",
+            param="model",
+        )
     if x.route is None:
         x.model = redact(x.model)  # Whatever it is: a key in the wrong field, for one.
         raise unknown_model(x, x.model)

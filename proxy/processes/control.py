@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.base.tasks import Tasks
-from proxy.config.load import load
+from proxy.build.configuration import load
 from proxy.config.problems import ConfigError
 from proxy.config.secrets import secrets_of
 from proxy.config.settings import Settings

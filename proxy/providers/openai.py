@@ -37,7 +37,7 @@ class OpenAIAdapter:
     """Every operation of an OpenAI-compatible vendor."""
 
     def request(self, x: Exchange, target: Target, /) -> Outgoing:
-        """The caller's request with the target's model and credentials."""
+        """The caller's request with the target's model; core/send.py adds the key."""
         provider = target.provider
         replaced = provider.replaced
         if x.operation.has_model:  # The answer must be readable: usage stands in it.
@@ -47,8 +47,6 @@ class OpenAIAdapter:
             headers.append(_IDENTITY)
         headers += x.trace.fields(x.attempts[-1].span if x.attempts else None)
         headers += provider.headers
-        if provider.credentials is not None and (field := next(provider.credentials)) is not None:
-            headers.append(field)
         query = x.incoming.query
         path = provider.base_path + x.path
         return Outgoing(

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from proxy.core.target import Route, Target
-from proxy.routing.weighted import order
 
 _LONGEST_COMPARED = 100
 _MOST_KNOWN = 4096
@@ -34,11 +33,8 @@ class Models:
         )
 
     def route(self, asked: str) -> Route | None:
-        """The route of a model name, targets in order for this request, or None if unknown."""
-        route = self._known.get(asked) or self._find(asked)
-        if route is None or len(route.targets) == 1:
-            return route
-        return replace(route, targets=order(route.targets))
+        """The route of a model name, or None if unknown."""
+        return self._known.get(asked) or self._find(asked)
 
     def _find(self, asked: str) -> Route | None:
         for before, after, pattern in self._patterns:
@@ -75,4 +71,5 @@ def _halves(pattern: str) -> tuple[str, str]:
 
 
 def _filled(target: Target, star: str) -> Target:
-    return replace(target, model=target.model.replace("*", star, 1))
+    model = target.model.replace("*", star, 1)
+    return replace(target, model=model, health=target.health.named(model))

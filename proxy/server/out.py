@@ -32,6 +32,7 @@ class HttpOut:
     """The `Out` of one request on an HTTP/1.1 connection."""
 
     __slots__ = (
+        "_added",
         "_chunked",
         "_connection",
         "_head",
@@ -45,11 +46,16 @@ class HttpOut:
         """`own`: header lines of ours, rendered, sent with every answer."""
         self._connection = connection
         self._own = own
+        self._added = b""
         self._head: bytes | None = None  # Waits for the first bytes of the body.
         self._chunked = False
         self._until_close = False
         self.arrival = arrival
         self.started = False
+
+    def add(self, lines: bytes) -> None:
+        """Header lines of ours, rendered, for the head that comes."""
+        self._added = lines
 
     def whole(
         self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
@@ -77,6 +83,10 @@ class HttpOut:
             self.arrival.keep_alive = False
             framing = b""
         self._head = self._render(status, headers, framing)
+        self.go_on(source)
+
+    def go_on(self, source: Answer) -> None:
+        """The pieces come from this answer from now on."""
         connection = self._connection
         connection.source = source
         if not connection.writable:
@@ -118,6 +128,7 @@ class HttpOut:
 
     def refuse(self, error: ProxyError) -> None:
         """An error answer in OpenAI's shape."""
+        self._added = b""  # They are of the answer that failed.
         headers = [_JSON, *error.headers]
         self.whole(error.status, headers, envelope(error))
 
@@ -138,7 +149,7 @@ class HttpOut:
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
             self.started = False
             raise InternalError("a header field cannot be sent")
-        return b"%b%b%b\r\n" % (head, self._own, framing)
+        return b"%b%b%b%b\r\n" % (head, self._own, self._added, framing)
 
     def _send(self, data: bytes) -> None:
         transport = self._connection.transport

@@ -35,7 +35,7 @@ FAMILIES: Mapping[str, _Family] = {
     "spool_lag_records": _Family("Records written and not shipped yet."),
     "spool_lag_bytes": _Family("Bytes written and not shipped yet."),
     "spool_lag_seconds": _Family("Age of the oldest record that is not shipped yet."),
-    "spool_dead_records_total": _Family("Records that the store refused for ever.", kind="counter"),
+    "spool_dead_records": _Family("Records in the dead letters: the store refused them for ever."),
     "directory_age_seconds": _Family("Since the store was last asked for changes of keys."),
     "directory_failing": _Family("1 while keys of the store cannot be looked up.", "worker"),
     "alerts_total": _Family(

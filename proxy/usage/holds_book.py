@@ -15,7 +15,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.labels import NO_LABELS
 from proxy.core.tracing import NOT_TRACED
 from proxy.usage.holds_file import HoldsFile, Place
-from proxy.usage.holds_line import Held, HoldHead
+from proxy.usage.holds_line import HoldHead, Members
 from proxy.usage.lines import Kind, kind_of, standing_of
 from proxy.usage.recording import MICRO, Identity
 from proxy.wire.record import More
@@ -28,18 +28,25 @@ class _Kept:
 
     __slots__ = ("_file", "_head", "_held", "_more", "_place")
 
-    def __init__(self, file: HoldsFile, head: HoldHead, held: Held, more: More | None) -> None:
+    def __init__(
+        self,
+        file: HoldsFile,
+        head: HoldHead,
+        held: Members,
+        more: More | None,
+        place: Place | None,
+    ) -> None:
         self._file = file
         self._head = head
         self._held = held
         self._more = more
-        self._place: Place | None = file.put(head.line(held, more))
+        self._place = place
 
     def grew(self, money: int, output: int) -> None:
         old, held = self._place, self._held
         if old is None:
             return
-        self._held = replace(held, money=money, output=output)
+        self._held = (*held[:4], money, held[5], output)
         place = self._file.put(self._head.line(self._held, self._more))
         if place is not None:
             self._place = place
@@ -67,26 +74,20 @@ class SlotBook:
         self._discreet = discreet
         self._heads: dict[Kind, HoldHead] = {}
 
-    def keep(self, x: Exchange, attempt: Attempt, money: int, used: tuple[int, int]) -> _Kept:
+    def keep(self, x: Exchange, attempt: Attempt, money: int, input: int, output: int) -> _Kept:
         """See HoldBook."""
         received = x.received
         if not x.at:
             x.at = int((wall() - (monotonic() - received)) * MICRO)
-        kind = kind_of(x, attempt)
+        kind = attempt.kind = kind_of(x, attempt)
         head = self._heads.get(kind) or self._begin(kind, x, attempt)
         caller = x.caller
         plain = x.labels is NO_LABELS and x.trace is NOT_TRACED
         more = None if plain and not (caller.tags or caller.agent) else self._more(x, attempt)
-        held = Held(
-            x.id,
-            x.at,
-            len(x.attempts) + 1,
-            int((attempt.started - received) * MICRO),
-            money,
-            used[0],
-            used[1],
-        )
-        return _Kept(self._file, head, held, more)
+        started = int((attempt.started - received) * MICRO)
+        held = x.id, x.at, len(x.attempts) + 1, started, money, input, output
+        file = self._file
+        return _Kept(file, head, held, more, file.put(head.line(held, more)))
 
     def _begin(self, kind: Kind, x: Exchange, attempt: Attempt) -> HoldHead:
         if len(self._heads) >= _KEPT:

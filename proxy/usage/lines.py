@@ -165,7 +165,7 @@ class Lines:
         return cost(usage, price)
 
     def _find(self, x: Exchange, attempt: Attempt, second: int) -> _Known:
-        key = kind_of(x, attempt)
+        key = attempt.kind or kind_of(x, attempt)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _KEPT:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.base.clock import monotonic, wall
@@ -38,6 +38,9 @@ class Pulse:
     queue: int = 0  # Requests that wait for a slot.
     quota_failing: str | None = None  # Why limits and budgets cannot be counted.
     keys_failing: str | None = None  # Why keys of the store cannot be looked up.
+    unready: str | None = None  # Why nothing at all is served.
+    targets: list[dict[str, object]] = field(default_factory=list)  # How each of them is.
+    keys: dict[str, int] = field(default_factory=dict)  # By provider: how many of ours rest.
 
 
 async def beat(folder: Path, worker: str, take: Callable[[float], Pulse]) -> None:

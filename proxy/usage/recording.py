@@ -180,6 +180,7 @@ def attempt_record(  # noqa: PLR0917 - A bundle of these would be made per reque
         cost,
         attempt.span,
         attempt.reason if attempt.reason != error else None,
+        attempt.rescue,
     )
 
 

@@ -19,6 +19,7 @@ import msgspec
 from proxy.base.errors import BadRequest
 
 T = TypeVar("T")
+Mark = tuple[bytes, dict[str, msgspec.Raw], tuple[int | None, int] | None]
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
@@ -37,6 +38,7 @@ _NAMES_WE_READ = tuple(
     )
 )
 _MEMBER_NAME = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
+_NEXT = re.compile(rb"\s*,\s*")
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
@@ -113,9 +115,42 @@ class Body:
         self._members = wanted
         self.asked = None
 
+    def remove(self, name: str) -> None:
+        """Take member `name` out, if it is there; the others stay byte for byte."""
+        old = self._members.get(name)
+        if old is None:
+            return
+        wanted = {other: value for other, value in self._members.items() if other != name}
+        at, _ = self._walk(name)
+        if at is None:
+            self.raw = msgspec.json.encode(wanted)
+        else:
+            self.raw = _without(self.raw, self._gap(name), at + len(bytes(old)))
+        self._members = wanted
+        self.asked = None
+
+    def mark(self) -> Mark:
+        """What `restore` needs to undo all changes made from here on. Nothing is copied."""
+        return self.raw, self._members, self.asked
+
+    def restore(self, mark: Mark) -> None:
+        """Be again as at this mark."""
+        self.raw, self._members, self.asked = mark
+
     def _splice(self, name: str, old: msgspec.Raw, new: bytes) -> bytes | None:
         at, _ = self._walk(name)
         return None if at is None else self.raw[:at] + new + self.raw[at + len(bytes(old)) :]
+
+    def _gap(self, name: str) -> int:
+        """Where the value in front of member `name` ends; `_walk` has found it."""
+        end = 0
+        for other, value in self._members.items():
+            if other == name:
+                break
+            match = _MEMBER_NAME.match(self.raw, end)
+            assert match is not None
+            end = match.end() + len(bytes(value))
+        return end
 
     def _refuse_doubles(self) -> None:
         _, doubled = self._walk(None)
@@ -179,6 +214,17 @@ def _might_double(raw: bytes, members: dict[str, msgspec.Raw]) -> bool:
     if any(raw.count(name) > 1 for name in _NAMES_WE_READ):
         return True
     return b"\\u00" in raw and _ESCAPED_LETTER.search(raw) is not None
+
+
+def _without(raw: bytes, gap: int, end: int) -> bytes:
+    """The text without the member that ends at `end`; the value in front of it ends at `gap`."""
+    match = _MEMBER_NAME.match(raw, gap)
+    assert match is not None
+    behind = _NEXT.match(raw, end)
+    if behind is not None:  # Another one follows: it takes this one's place.
+        return raw[: match.start(1)] + raw[behind.end() :]
+    comma = raw.rfind(b",", gap, match.start(1))
+    return raw[: comma if comma >= 0 else match.start(1)] + raw[end:]
 
 
 def _append(raw: bytes, name: str, value: bytes) -> bytes:

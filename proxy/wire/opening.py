@@ -41,7 +41,7 @@ class Opening:
         self._size += len(events)
         if _CONTENT.search(events) is None and self._size < HOLD:
             if _ERROR.search(events) is not None:
-                self.error = _data_of_error(events)
+                self.error = data_of_error(events)
             return b""
         return self.finish()
 
@@ -52,7 +52,8 @@ class Opening:
         return held
 
 
-def _data_of_error(events: bytes) -> bytes:
+def data_of_error(events: bytes) -> bytes:
+    """The data of the error among these events."""
     for event in split(events):
         if _ERROR.search(event) is not None and (found := _DATA.search(event)) is not None:
             return found[1]

@@ -65,6 +65,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     cost: Cost | None = None  # None: no price is known, or nothing that could cost was done.
     span: str | None = None  # 16 hex digits.
     reason: str | None = None  # Of core/verdicts.py, where it says more than `error`.
+    rescue: str | None = None  # `prefill` or `restart`: it carried on with a stream that was cut.
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -117,6 +117,11 @@ def is_whole(tail: bytes, end: StreamEnd) -> bool:
             return True
 
 
+def tells_error(events: bytes) -> bool:
+    """Whether one of these events is an error in place of what should follow."""
+    return b"error" in events and _ERROR.search(events) is not None
+
+
 def _ends_in_large_event(tail: bytes) -> bool:
     # The last event repeats the whole response, so its beginning, where its type stands, may be
     # out of reach. Of all events only the final ones carry usage, near their end.

@@ -169,7 +169,7 @@ async def test_a_caller_that_does_not_read_stops_the_vendor(vendor: Vendor, path
             taken = link.delivered
             await asyncio.sleep(0.3)
         assert taken < 16 * MB  # Nearly all of it is in the kernel's socket buffers.
-        assert resident() - before < 8 * MB
+        assert resident() - before < 24 * MB  # Half of what waits would be more.
         assert proxy.upstream_open() == 1
         received = [await caller.chunk()]
         while part := await caller.chunk():

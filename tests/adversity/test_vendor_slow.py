@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.base.clock import monotonic
-from tests.adversity.expect import last_event
+from tests.adversity.expect import eventually, last_event
 from tests.fakes import openai_wire as wire
 from tests.fakes.vendor import STALL, Pause, Vendor, WaitFor
 from tests.integration.gateway import Gateway, gateway, provider, settings
@@ -15,6 +15,7 @@ CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'
 EVENTS = wire.chat_events("one", "two", usage=True)
+ANOTHER = 15  # Seconds: until then it was not the deadline for the whole, however busy the machine.
 
 
 @pytest.mark.parametrize("body", [SMALL, STREAM])
@@ -32,7 +33,7 @@ async def test_a_stall_before_the_body_is_a_504(
     answer = await caller.ask("POST", CHAT, body=body)
     assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
     assert answer.error["type"] == "timeout"
-    assert 0.2 < monotonic() - started < 2
+    assert 0.2 < monotonic() - started < ANOTHER
     await vendor.gone.wait()
 
 
@@ -65,7 +66,7 @@ async def test_a_stall_inside_a_stream_is_an_error_event(
     error = last_event(answer.body)
     assert (error["code"], error["type"]) == ("upstream_timeout", "timeout")
     assert answer.body.startswith(EVENTS[0] + b"event: error")
-    assert 0.2 < monotonic() - started < 2
+    assert 0.2 < monotonic() - started < ANOTHER
     await vendor.gone.wait()
 
 
@@ -141,7 +142,7 @@ async def test_a_vendor_that_does_not_take_the_body(impatient: Gateway, vendor: 
     caller.writer.write(head + b"x" * size)
     answer = await caller.answer()
     assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
-    assert impatient.upstream_open() == 0
+    await eventually(lambda: not impatient.upstream_open())
 
 
 async def test_a_vendor_that_answers_before_the_upload_is_over(

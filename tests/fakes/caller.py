@@ -19,12 +19,16 @@ class FakeOut:
         self.headers: RawHeaders = ()
         self.length: int | None = None
         self.pieces: list[bytes] = []
+        self.lines = b""
         self.did: list[str] = []
         self.gone = gone
 
     @property
     def body(self) -> bytes:
         return b"".join(self.pieces)
+
+    def add(self, lines: bytes) -> None:
+        self.lines = lines
 
     def whole(
         self, status: int, headers: RawHeaders, body: bytes, length: int | None = None
@@ -40,10 +44,16 @@ class FakeOut:
     def _head(self, how: str, status: int, headers: RawHeaders, length: int | None) -> None:
         assert not self.started, "two heads"
         self.did.append(how)
-        self.started, self.status, self.headers, self.length = True, status, headers, length
+        self.started, self.status, self.length = True, status, length
+        self.headers = [*headers, *fields(self.lines)] if self.lines else headers
+
+    def go_on(self, source: Answer) -> None:
+        """Pieces of another answer follow."""
+        assert self.started and source is not None
+        self.did.append("go on")
 
     def write(self, data: bytes) -> None:
-        assert self.did[-1] == "start" and data
+        assert self.did[-1] in {"start", "go on"} and data
         self.pieces.append(data)
 
     def end(self) -> None:
@@ -94,3 +104,9 @@ class FakeIncoming:
             if size > limit:
                 raise TooLarge("too large")
             yield piece
+
+
+def fields(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Rendered header lines, read again."""
+    pairs = [line.partition(b": ") for line in lines.splitlines()]
+    return [(name, value) for name, _, value in pairs]

@@ -8,6 +8,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.ports import Timeouts
 from proxy.core.runtime import Middleware, Runtime
 from proxy.core.target import Provider, Route, Target
+from proxy.providers.keyring import Keys
 from proxy.providers.openai import OpenAIAdapter
 from proxy.routing.catalogue import Models
 from proxy.wire import operations
@@ -26,7 +27,7 @@ def provider(name: str, transport: FakeTransport, off: str | None = None) -> Pro
         base_path="/v1",
         headers=((b"X-Account", b"ours"),),
         replaced=frozenset((b"x-account",)),
-        credentials=iter([(b"authorization", b"Bearer sk-vendor")] * 100),
+        keys=Keys([((b"authorization", b"Bearer sk-vendor"), 1.0)]),
         off=off,
     )
 

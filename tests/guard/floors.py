@@ -22,6 +22,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "aiohttp": ("proxy/server/", "proxy/admin/", "proxy/telemetry/otlp_http.py"),
     "aiosignal": (),
     "asyncpg": ("proxy/stores/postgres/",),
+    "cel_expr_python": ("proxy/routing/expression.py",),
     "cryptography": ("proxy/identity/",),
     "frozenlist": (),
     "google": ("proxy/telemetry/",),

@@ -68,8 +68,12 @@ def test_check_prints_the_order_of_the_code(heading: str) -> None:
 def _codes() -> set[str]:
     """Every error code that some file of the program gives."""
     found: set[str] = set()
-    for source in sources("proxy/base", "proxy/wire", "proxy/core", "proxy/middleware") + sources(
-        "proxy/providers", "proxy/server", "proxy/upstream", "proxy/limits"
+    for source in (
+        sources("proxy/base", "proxy/wire", "proxy/core", "proxy/middleware")
+        + sources(
+            "proxy/providers", "proxy/server", "proxy/upstream", "proxy/limits", "proxy/stores"
+        )
+        + sources("proxy/routing")
     ):
         for node in ast.walk(source.tree):
             match node:

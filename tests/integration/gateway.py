@@ -81,9 +81,10 @@ def closed_port() -> int:
 class Gateway:
     """A running service and the ways to reach it."""
 
-    def __init__(self, app: App, port: int) -> None:
+    def __init__(self, app: App, port: int, folder: Path) -> None:
         self.app = app
         self.port = port
+        self._folder = folder
         self._callers: list[Caller] = []
 
     @property
@@ -108,7 +109,7 @@ class Gateway:
         self._callers.clear()
 
     async def reload(self, configuration: Mapping[str, Any]) -> None:
-        await self.app.apply(await snapshot(configuration))
+        await self.app.apply(await snapshot(configuration, self._folder))
 
     def upstream_open(self) -> int:
         """Connections to vendors, idle ones not counted."""
@@ -119,21 +120,27 @@ class Gateway:
         return sum(each.open - each.idle for each in stats)
 
 
-async def snapshot(configuration: Mapping[str, Any]) -> Snapshot:
-    """What the loader makes of a configuration, through a file as an operator's would be."""
-    return await asyncio.to_thread(_load, configuration)
+async def snapshot(configuration: Mapping[str, Any], folder: Path) -> Snapshot:
+    """What the loader makes of a configuration, through a file as an operator's would be. `folder`:
+    where that lies, and `data_dir` below it where the configuration says no other."""
+    return await asyncio.to_thread(_load, configuration, folder / "config.yaml")
 
 
-def _load(configuration: Mapping[str, Any]) -> Snapshot:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "config.yaml")
-        path.write_bytes(jsonio.dumps(configuration))  # Every JSON text is YAML.
-        return load(path, env={})
+def _load(configuration: Mapping[str, Any], path: Path) -> Snapshot:
+    path.write_bytes(jsonio.dumps(configuration))  # Every JSON text is YAML.
+    return load(path, env={})
 
 
 @asynccontextmanager
 async def gateway(configuration: Mapping[str, Any]) -> AsyncIterator[Gateway]:
     """Serve a configuration; afterwards, check that nothing is left of it."""
+    with tempfile.TemporaryDirectory() as folder:  # Until the service, which writes to it, is gone.
+        async with _served(configuration, Path(folder)) as proxy:
+            yield proxy
+
+
+@asynccontextmanager
+async def _served(configuration: Mapping[str, Any], folder: Path) -> AsyncIterator[Gateway]:
     complaints: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -142,8 +149,8 @@ async def gateway(configuration: Mapping[str, Any]) -> AsyncIterator[Gateway]:
     app = App()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port = listener.getsockname()[1]
-    await app.start(await snapshot(configuration), listener)
-    proxy = Gateway(app, port)
+    await app.start(await snapshot(configuration, folder), listener)
+    proxy = Gateway(app, port, folder)
     try:
         yield proxy
     finally:

@@ -124,6 +124,10 @@ class Proxy:
         """What a load balancer is answered."""
         return self._ask(self.process.port, "GET", "/readyz", "")[0]
 
+    def state(self) -> Any:
+        """What control says of its parts."""
+        return self._ask(self.admin_port, "GET", "/readyz", "")[1]
+
     def _ask(
         self, port: int, method: str, path: str, key: str, body: bytes = b"",
         more: dict[str, str] | None = None,
@@ -150,14 +154,13 @@ def within(seconds: float, condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def proxy(folder: Path, dsn: str, *, workers: int = 1) -> Iterator[Proxy]:
+def proxy(folder: Path, dsn: str, **more: object) -> Iterator[Proxy]:
     """A proxy on that store whose keys and spool are in `folder`."""
     config = folder / "config.yaml"
     config.write_bytes(
         dumps(
             {
                 "listen": "127.0.0.1:0",
-                "workers": workers,
                 "drain": "1s",
                 "store": dsn,
                 "data_dir": str(folder / "data"),
@@ -166,6 +169,7 @@ def proxy(folder: Path, dsn: str, *, workers: int = 1) -> Iterator[Proxy]:
                 "providers": {"demo": {"kind": "demo", "delay": "0s"}},
                 "models": {"demo": {"targets": [{"provider": "demo", "model": "demo-1"}]}},
                 "keys": [{"name": "configured", "key": CONFIGURED}],
+                **more,
             }
         )
     )
@@ -225,9 +229,29 @@ def test_walls_of_the_store_stand_in_the_worker(own_postgres: OwnPostgres, tmp_p
         version = running.admin("GET", "teams/red")["version"]
         running.admin("PATCH", "teams/red", {"limits": None, "blocked": True}, version)
         within(PROMISED, lambda: running.chat(key)[0] == 403)
+        assert running.status(key) == 403  # The list of models too.
         _, told = running.chat(key)
         assert "team `red` is blocked" in told["error"]["message"]
         assert running.chat(CONFIGURED)[0] == 200
+
+
+def test_budgets_that_several_workers_cannot_count_are_refused_by_all_of_them(
+    own_postgres: OwnPostgres, tmp_path: Path
+) -> None:
+    with proxy(tmp_path, own_postgres.dsn) as running:
+        poor, _ = running.make_key("poor", budgets=[{"amount": 5, "period": "day"}])
+        rich, _ = running.make_key("rich")
+        within(PATIENCE, lambda: running.status(rich) == 200)
+    with proxy(tmp_path, own_postgres.dsn, workers=2) as running:
+        answers = [running.chat(poor) for _ in range(12)]
+        assert {status for status, _ in answers} == {503}
+        for _, told in answers:
+            assert told["error"]["code"] == "redis_needed"
+            assert "key `poor`" in told["error"]["message"]
+            assert "set `redis`, or `workers: 1`" in told["error"]["message"]
+        assert running.chat(rich)[0] == 200
+        running.process.saw("requests are refused: the budget of key `poor`")
+        within(PATIENCE, lambda: "the budget of key `poor`" in running.state()["limits"])
 
 
 def test_keys_work_while_the_store_and_control_are_away(
@@ -274,6 +298,19 @@ def _answers(running: Proxy, key: str) -> bool:
     return True
 
 
+def test_keys_of_the_configuration_need_no_store_where_the_operator_says_so(
+    own_postgres: OwnPostgres, tmp_path: Path
+) -> None:
+    dsn = own_postgres.dsn
+    own_postgres.stop()
+    policy = {"limits": "local", "budgets": "local"}
+    with proxy(tmp_path, dsn, store_failure=policy) as running:
+        assert running.chat(CONFIGURED)[0] == 200
+        assert running.health() == 200
+        status, told = running.chat("sk-perhaps-somebody-has-this")
+        assert (status, told["error"]["code"]) == (503, "store_unavailable")
+
+
 def test_without_a_directory_nobody_is_called_unknown(
     own_postgres: OwnPostgres, tmp_path: Path
 ) -> None:
@@ -281,12 +318,19 @@ def test_without_a_directory_nobody_is_called_unknown(
     own_postgres.stop()
     with proxy(tmp_path, dsn) as running:
         assert running.status("sk-perhaps-somebody-has-this") == 503
-        # A budget of its team, or of all, may stand in the store.
-        assert running.chat(CONFIGURED)[0] == 503
+        # A budget of its team, or of all, may stand in the store. Its own rights are known.
+        assert running.status(CONFIGURED) == 200
+        status, told = running.chat(CONFIGURED)
+        assert (status, told["error"]["code"]) == (503, "store_unavailable")
+        assert "`store_failure` with no `deny`" in told["error"]["message"]
         assert running.health() == 503
+        within(PATIENCE, lambda: "serves nothing" in running.state()["workers"].get("worker-0", ""))
+        within(PATIENCE, lambda: "cannot be asked for keys" in running.state()["keys"])
+        running.process.saw("nothing is served yet")
         own_postgres.start()
         within(PATIENCE, lambda: running.health() == 200)
         assert running.chat(CONFIGURED)[0] == 200
+        within(PATIENCE, lambda: running.state()["workers"]["worker-0"] == "up")
         within(PATIENCE, lambda: running.status("sk-perhaps-somebody-has-this") == 401)
         (tmp_path / "data/directory.db").write_bytes(b"this is no database" * 5000)
         key, _ = running.make_key("ada")

@@ -106,7 +106,10 @@ class DirectoryKeeper:
 
     def _fails(self, reason: str, level: int) -> None:
         if reason != self._reason:
-            log.log(level, "%s; workers go on with what they know", reason)
+            if self._seq is None:  # Nothing was ever written here, so workers may serve nothing.
+                log.log(max(level, logging.WARNING), "%s; workers know nothing of it yet", reason)
+            else:
+                log.log(level, "%s; workers go on with what they know", reason)
         self._reason = reason
 
     async def _write(self) -> None:

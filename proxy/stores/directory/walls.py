@@ -15,12 +15,17 @@ from dataclasses import dataclass
 from proxy.base.errors import AccessDenied, HeaderPairs, StoreUnavailable
 from proxy.core.caller import Caller
 from proxy.core.quota import Scope, ScopeKind, Walls
+from proxy.core.switches import SWITCH
 from proxy.stores.directory.reader import ScopeRow
 
 log = logging.getLogger("llm-proxy.directory")
 
 _ZONE = b'"zone"'
 _MOST_MADE = 10_000
+_UNKNOWN = (
+    "limits and budgets that are kept in the store are not known yet: control writes them to the "
+    "directory of this host as soon as it has reached the store"
+)
 _LATER: HeaderPairs = ((b"retry-after", b"1"),)
 
 
@@ -36,7 +41,16 @@ class StoredWalls:
     """The scopes of the store. `make` reads a document; it raises ValueError for one that it does
     not understand."""
 
-    __slots__ = ("_configured", "_deleted", "_documents", "_made", "_make", "_strict", "whole")
+    __slots__ = (
+        "_configured",
+        "_deleted",
+        "_documents",
+        "_made",
+        "_make",
+        "_strict",
+        "switches",
+        "whole",
+    )
 
     def __init__(self, make: Callable[[Scope, bytes], Around]) -> None:
         self._make = make
@@ -45,6 +59,7 @@ class StoredWalls:
         self._made: dict[Scope, Around] = {}
         self._configured: frozenset[Scope] = frozenset()
         self._strict = True
+        self.switches: dict[str, bytes] = {}  # What operators have switched, by its name.
         self.whole = False  # Whether all that there are were ever known.
 
     def govern(self, configured: frozenset[Scope], *, strict: bool) -> None:
@@ -75,9 +90,15 @@ class StoredWalls:
         """Raises StoreUnavailable where walls would have to be known and are not."""
         if self._strict and not self.whole:
             raise StoreUnavailable(
-                "limits and budgets that are kept in the store are not known yet; try again",
+                f"{_UNKNOWN}; try again. If it lasts, the operator has to let PostgreSQL be "
+                "reached once (`keys` in /readyz of the admin port says what is in the way), or to "
+                "serve without: `store_failure` with no `deny` in `limits` and `budgets`",
                 headers=_LATER,
             )
+
+    def why_not(self) -> str | None:
+        """Why nothing at all is served for want of walls, or None."""
+        return _UNKNOWN if self._strict and not self.whole else None
 
     def refuse_deleted(self, scopes: Iterable[Scope]) -> None:
         """Raises AccessDenied where one of them was deleted."""
@@ -102,11 +123,15 @@ class StoredWalls:
         self._documents.clear()
         self._deleted.clear()
         self._made.clear()
+        self.switches.clear()
         self.change(rows)
 
     def change(self, rows: Mapping[Scope, ScopeRow | None]) -> None:
         """These are as they stand now; None: it is gone."""
         for scope, row in rows.items():
+            if scope.kind == SWITCH:
+                self._switch(scope.name, row)
+                continue
             self._made.pop(scope, None)
             self._deleted.discard(scope)
             self._documents.pop(scope, None)
@@ -116,6 +141,11 @@ class StoredWalls:
                 self._deleted.add(scope)
             else:
                 self._documents[scope] = row.document
+
+    def _switch(self, name: str, row: ScopeRow | None) -> None:
+        self.switches.pop(name, None)
+        if row is not None and not row.deleted:
+            self.switches[name] = row.document
 
     def _read(self, scope: Scope, document: bytes) -> Around:
         try:

@@ -4,6 +4,7 @@ A grant notes what it saw as plain integers, group by group: of rates the bucket
 then the slots, then the budgets. `entries` has the rules in their own order, and where to look.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import NamedTuple, TypeVar, cast
 from proxy.core.quota import Rule
 from proxy.stores.memory.accounts import Account
 from proxy.stores.memory.budgets import Budget, Budgets
-from proxy.stores.memory.rates import Rates
+from proxy.stores.memory.rates import Limited, Rates
 from proxy.stores.memory.windows import Slots, Window
 
 State = Window | Slots | Account
@@ -121,9 +122,9 @@ def _money(entries: tuple[Entry, ...]) -> tuple[tuple[int, int, int], ...]:
 def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:
     windows = [(rule, counted) for rule, counted in pairs if isinstance(counted, Window)]
 
-    def of(ticker: object, measure: str) -> tuple[tuple[Window, float], ...]:
+    def of(ticker: object, measure: str) -> tuple[Limited, ...]:
         return tuple(
-            (window, _limit(rule))
+            (window, _limit(rule), 1 / rule.limit if rule.limit else math.inf, rule.limit)
             for rule, window in windows
             if window.ticker is ticker and rule.measure == measure
         )
@@ -134,4 +135,4 @@ def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:
 
 def _limit(rule: Rule) -> float:
     """What is not hard has no limit."""
-    return rule.limit if rule.hard else float("inf")
+    return rule.limit if rule.hard else math.inf

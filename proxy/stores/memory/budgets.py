@@ -58,7 +58,7 @@ class Budgets:
     """All budgets of a quota."""
 
     __slots__ = (
-        "_fixed", "_limited", "_rolling", "_wall", "_windows", "every", "purses", "roll",
+        "_fixed", "_limited", "_rolling", "_wall", "_windows", "every", "left", "purses", "roll",
     )  # fmt: skip
 
     def __init__(self, every: tuple[Budget, ...], wall: Callable[[], float]) -> None:
@@ -70,6 +70,7 @@ class Budgets:
         )
         self._rolling = tuple(each for each in every if each.hard and each.rolls)
         self.purses: list[Purse] = []  # What the last hold is in. Never changed, but replaced.
+        self.left: float = math.inf  # After the last hold, where nothing rolls over: the least.
         self._limited: list[tuple[Purse, float]] = []
         self._windows = [(each.account.clock, -math.inf) for each in every]  # Theirs: their ends.
 
@@ -82,13 +83,14 @@ class Budgets:
                     self._turn(at)
                     break
             more = 0 if least >= asked else (SHARE - 1) * asked
-            fits = True
+            least_left = math.inf
             for purse, limit in self._limited:
                 purse.used = used = purse.used + asked
-                if used + more > limit:
-                    fits = False
                 seen.append(used)
-            if fits:
+                if (left := limit - used) < least_left:
+                    least_left = left
+            self.left = least_left
+            if least_left >= more:
                 return asked
             for purse in self.purses:
                 purse.used -= asked
@@ -130,9 +132,11 @@ class Budgets:
 
     def _hold(self, amount: int, at: float, seen: list[int]) -> None:
         self._turn(at)
-        for purse in self.purses:
+        self.left = math.inf
+        for purse, limit in self._limited:
             purse.used = used = purse.used + amount
             seen.append(used)
+            self.left = min(self.left, limit - used)
 
     def grow(self, asked: int, purses: Sequence[Purse]) -> int:
         """Hold as much more as every hard budget has left in the windows of the hold."""

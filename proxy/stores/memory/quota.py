@@ -56,7 +56,7 @@ class MemoryQuota:
             if fits:
                 money = budgets.hold(money, least, at, seen)
         if not fits or money < 0:
-            _undo(bound, tokens, seen)
+            undo(bound, tokens, seen)
             self._refused = now, at
             return None
         grant = MemoryGrant(bound, tokens, money, seen, (now, at))
@@ -93,7 +93,7 @@ class MemoryQuota:
             self._bound = self._store.counts_of(self.rules)
 
 
-def _undo(bound: "Bound", tokens: int, seen: list[int]) -> None:
+def undo(bound: "Bound", tokens: int, seen: list[int]) -> None:
     _change(bound, seen, -1, -tokens)
     for slots, _ in bound.slots:
         slots.used -= 1

@@ -18,6 +18,7 @@ from proxy.stores.memory.bound import Bound, State, bound
 from proxy.stores.memory.budgets import Budget
 from proxy.stores.memory.openings import PATIENCE, Openings
 from proxy.stores.memory.quota import MemoryQuota
+from proxy.stores.memory.usual import quota_of
 from proxy.stores.memory.windows import Slots, Ticker, Window
 
 _SWEEP_EVERY = 1.0
@@ -64,7 +65,7 @@ class MemoryQuotas:
         """The rules as one quota. Raises ValueError where two share a count."""
         if len({rule.key for rule in rules}) < len(rules):
             raise ValueError("two rules of a quota have the same key: it would be counted twice")
-        return MemoryQuota(self, rules)
+        return quota_of(self, rules)
 
     def counts_of(self, rules: tuple[Rule, ...]) -> Bound:
         """The counts of a quota's rules: those that are, or new ones."""

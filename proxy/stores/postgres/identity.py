@@ -13,6 +13,7 @@ import asyncpg
 from proxy.core.accounting import StoreAway
 from proxy.core.identity import Entry, KeyFilter, Origin, StoredKey, StoredScope, Verdict
 from proxy.core.quota import ScopeKind
+from proxy.core.switches import SWITCH
 from proxy.stores.postgres.identity_change import PostgresChange
 from proxy.stores.postgres.identity_rows import (
     BEGINNING,
@@ -104,7 +105,9 @@ class PostgresIdentity:
         values: list[object] = [limit, *(after or ())]
         if after is not None:
             conditions.append("(kind, name) > ($2, $3)")
-        if kind is not None:
+        if kind is None:
+            conditions.append(f"kind <> '{SWITCH}'")  # Kept in the same way, and no scope.
+        else:
             values.append(kind)
             conditions.append(f"kind = ${len(values)}")
         statement = (

@@ -17,10 +17,9 @@ from proxy.core.quota import (
     QuotaExceeded,
     QuotaUnknown,
     Standing,
-    standing_of,
 )
 from proxy.stores.redis.commands import bulk
-from proxy.stores.redis.levels import denial, levels
+from proxy.stores.redis.levels import denial, levels, standing
 from proxy.stores.redis.node import Seat
 from proxy.stores.redis.packing import MOST, Packed, Packing
 
@@ -69,23 +68,25 @@ class Question:
 
     def send(self) -> None:
         """Ask, or say that nobody can be asked."""
-        group, demand = self._group, self._demand
+        group = self._group
+        _, tokens, money, least = self._demand
         node = group.seat.node
-        if not node.usable:
+        link = node.link
+        if link is None or link.stalled:
             self._unknown(node.failing() or "Redis cannot be asked")
             return
-        now = int(1000 * (asyncio.get_running_loop().time() + node.clock_ahead))
+        now = int(1000 * (self.future.get_loop().time() + node.clock_ahead))
         at = 0 if group.clock is None else int(1000 * group.clock())
         self._packed = packed = group.packing.at(max(at or now, self._floor))
         asked = b"%d %d %d %d %d %d" % (
-            min(demand.tokens, MOST),
-            min(demand.money, MOST),
-            min(demand.least, demand.money, MOST),
+            tokens if tokens < MOST else MOST,
+            money if money < MOST else MOST,
+            min(least, money, MOST),
             now + _TOO_LATE,
             at,
             self._floor,
         )
-        node.ask(
+        link.send(
             b"%b%b%b$%d\r\n%b\r\n"
             % (node.scripts.take, self._record, packed.argument, len(asked), asked),
             self,
@@ -170,7 +171,8 @@ class RedisGrant:
         return levels(self._group.packing.rules, packed.spans, now, told, self._start)
 
     def standing(self) -> Standing:
-        return standing_of(self.levels())
+        _, now, told = self.told
+        return standing(self._group.packing.parts, now, told, self._start)
 
     async def grow(self, money: int) -> int:
         if self._ended or money <= 0:
@@ -185,7 +187,10 @@ class RedisGrant:
 
     def settle(self, tokens: int, money: int) -> None:
         if not self._ended:
-            said = b"settle %d %d" % (min(tokens, MOST), min(money, MOST))
+            said = b"settle %d %d" % (
+                tokens if tokens < MOST else MOST,
+                money if money < MOST else MOST,
+            )
             self._end(b"$%d\r\n%b\r\n" % (len(said), said))
 
     def cancel(self) -> None:

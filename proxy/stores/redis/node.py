@@ -222,7 +222,13 @@ class Seat:
 
     def tell(self, word: Word, rest: bytes) -> None:
         """Send a statement, now or as soon as that is possible."""
-        self.node.state(Statement(self, word, rest))
+        node = self.node
+        link = node.link
+        statement = Statement(self, word, rest)
+        if link is None or link.stalled:
+            node.state(statement)
+        else:
+            link.send(statement.command(node.scripts), statement)
 
 
 class Statement:

@@ -13,6 +13,7 @@ import msgspec
 from proxy.base.periods import Span, before, span
 from proxy.core.quota import Calendar, Rule, Scope, Sliding
 from proxy.stores.redis.commands import bulk
+from proxy.stores.redis.levels import parts
 
 MOST: Final = 2**53 - 1
 """What Lua's numbers hold exactly: a hold of money, a count of tokens, a limit with rollover."""
@@ -39,12 +40,13 @@ class Packed(NamedTuple):
 class Packing:
     """Rules, ready to be sent."""
 
-    __slots__ = ("_lease", "_packed", "_prefix", "pays", "rules", "slots")
+    __slots__ = ("_lease", "_packed", "_prefix", "parts", "pays", "rules", "slots")
 
     def __init__(self, rules: tuple[Rule, ...], prefix: str, lease: float) -> None:
         for rule in rules:
             _refuse(rule)
         self.rules = rules
+        self.parts = parts(rules)
         self.slots = any(rule.measure == "concurrency" for rule in rules)
         self.pays = any(rule.measure == "money" for rule in rules)
         self._prefix = prefix

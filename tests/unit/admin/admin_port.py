@@ -1,6 +1,6 @@
 """The admin port with a real store, for tests: asks it, and reads what it answers."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from proxy.admin.doorkeeper import KeyOrRole
 from proxy.admin.endpoints import Endpoint
 from proxy.admin.routes import Sources, admin_endpoints
 from proxy.admin.server import AdminServer
+from proxy.admin.targets import Standing
 from proxy.base.jsonio import dumps, loads
 from proxy.config.settings import Settings
 from proxy.stores.postgres.identity import PostgresIdentity
@@ -108,9 +109,12 @@ def settings(**changed: object) -> Settings:
 
 @asynccontextmanager
 async def admin_port(
-    address: str | Callable[[], str | None] | None, **changed: object
+    address: str | Callable[[], str | None] | None,
+    *,
+    standings: Callable[[], Sequence[Standing]] = tuple,
+    **changed: object,
 ) -> AsyncIterator[Port]:
-    """The port, with the store at that address."""
+    """The port, with the store at that address. `standings`: what workers say of targets."""
     found = address if callable(address) else lambda: address
     store = PostgresIdentity(found)
 
@@ -118,7 +122,8 @@ async def admin_port(
         return port.settings
 
     server = AdminServer(NoMetrics(), lambda: {"ready": True}, (), KeyOrRole(now, store))
-    endpoints = admin_endpoints(Sources(store, now, PostgresReports(found)), "0", server.open)
+    sources = Sources(store, now, PostgresReports(found), standings=standings)
+    endpoints = admin_endpoints(sources, "0", server.open)
     server.add(*(endpoint.route() for endpoint in endpoints))
     await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as http:

@@ -116,6 +116,7 @@ async def test_json_is_the_answer_of_the_api(run: Run, tmp_path: Path) -> None:
     ("words", "code", "said"),
     [
         (("create", "a", "--rpm", "-1"), 1, "`limits.rpm` must be"),
+        (("create", "a/b"), 1, "`name` must have no `/`"),
         (("create", "a", "--budget", "5"), 2, "USD/PERIOD"),
         (("create", "a", "--document", "/nowhere.json"), 2, "/nowhere.json"),
         (("rotate", "nobody"), 1, "keys list` shows"),

@@ -105,6 +105,7 @@ WRONG: list[tuple[Any, int, str, str]] = [
     ({"name": 7}, 400, "name", "must be text"),
     ({"name": "a", "temas": "x"}, 400, "temas", "did you mean `team`?"),
     ({"name": "a", "limits": {"rpm": -1}}, 400, "limits.rpm", "from 0 to"),
+    ({"name": "a/b"}, 400, "name", "must have no `/`"),
     ({"name": "a", "limits": {"rpm": 10**13}}, 400, "limits.rpm", "from 0 to"),
     ({"name": "a", "limits": {"rpm": 1e30}}, 400, "limits.rpm", "whole number"),
     ({"name": "a", "limits": {"rpm": "5"}}, 400, "limits.rpm", "whole number"),

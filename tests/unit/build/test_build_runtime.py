@@ -82,8 +82,9 @@ def test_a_provider_is_what_the_file_says(built: Built) -> None:
     assert vendor.headers == ((b"X-Account", b"ours"),)
     assert vendor.replaced == {b"x-account"}
     assert vendor.off is None
-    assert vendor.credentials is not None
-    assert [next(vendor.credentials) for _ in range(3)] == [
+    keys = vendor.keys
+    assert keys is not None
+    assert [keys.field(keys.take()) for _ in range(3)] == [
         (b"authorization", b"Bearer sk-one"),
         (b"authorization", b"Bearer sk-two"),
         (b"authorization", b"Bearer sk-one"),
@@ -92,8 +93,8 @@ def test_a_provider_is_what_the_file_says(built: Built) -> None:
 
 
 def test_headers_with_a_credential_take_the_place_of_keys(built: Built) -> None:
-    assert built.runtime.providers["own"].provider.credentials is None
-    assert built.runtime.providers["demo"].provider.credentials is None
+    assert built.runtime.providers["own"].provider.keys is None
+    assert built.runtime.providers["demo"].provider.keys is None
 
 
 def test_a_provider_without_a_key_is_off(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.load import load
 from proxy.config.near import nearest
-from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES, planned
+from proxy.config.planned import PLANNED, PLANNED_KINDS, planned
 from proxy.config.problems import ConfigError
 from tests.unit.config.config_cases import settings_of, wrong_with
 
@@ -34,14 +34,10 @@ def test_unknown_keys_name_the_nearest(tmp_path: Path, text: str, expected: str)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("rules:\n  - {name: x}", "1:1: `rules` (routing rules)"),
-        ("agents: {a: {model: m}}", "1:14: `agents.a.model` (models of agents)"),
+        ("rules:\n  - {name: x, cache: {}}", "2:15: `rules[0].cache` (the cache policy of a rule)"),
+        ("rules: [{name: x, active: false}, {name: y, guardrails: []}]",
+         "1:45: `rules[1].guardrails` ("),
         ("idempotency: {}", "1:1: `idempotency` (idempotency keys)"),
-        ("providers:\n  p:\n    kind: demo\n    region: eu", "4:5: `providers.p.region` ("),
-        (DEMO + "models: {x: {retry: {}, targets: [{provider: demo, model: d, tier: 2}]}}",
-         "2:14: `models.x.retry` ("),
-        (DEMO + "models: {x: {targets: [{provider: demo, model: d, tier: 2}]}}",
-         "2:51: `models.x.targets[0].tier` ("),
         ("cache: null", "1:1: `cache` ("),
     ],
 )  # fmt: skip
@@ -57,22 +53,6 @@ def test_planned_keys_say_so(tmp_path: Path, text: str, expected: str) -> None:
 def test_planned_kinds_say_so(tmp_path: Path, kind: str) -> None:
     (problem,) = wrong_with(tmp_path, f"providers: {{p: {{kind: {kind}}}}}")
     assert f"`{kind}`, which is part of the configuration language but not built" in problem
-
-
-@pytest.mark.parametrize("strategy", PLANNED_STRATEGIES)
-def test_planned_strategies_say_so(tmp_path: Path, strategy: str) -> None:
-    text = (
-        DEMO + f"models: {{m: {{strategy: {strategy}, targets: [{{provider: demo, model: d}}]}}}}"
-    )
-    (problem,) = wrong_with(tmp_path, text)
-    assert problem.startswith(f"2:24: `models.m.strategy` is `{strategy}`, which is part of")
-
-
-def test_a_misspelt_strategy_names_the_nearest(tmp_path: Path) -> None:
-    text = DEMO + "models: {m: {strategy: weihted, targets: [{provider: demo, model: d}]}}"
-    assert wrong_with(tmp_path, text) == [
-        "2:24: `models.m.strategy` must be weighted; did you mean `weighted`?"
-    ]
 
 
 def test_every_planned_row_is_reached_by_its_own_path() -> None:
@@ -270,6 +250,16 @@ SECRET = "sk-Very-Secret-1234"
         "telemetry: {otlp: {names: ['${S}'], headers: {authorization: ' ${S}'}}}",
         "models: {m: {price: {input: '${S}'}}}",
         "keys: [{name: a, key: b, team: '${S} ', tags: ['${S}', '${S}']}]",
+        "providers: {p: {kind: openai, api_keys: [{key: '${S} ', weight: '${S}'}, ['${S}']]}}",
+        "providers: {p: {kind: openai, residency: '${S}', queue: '${S}', health: {probe: '${S}'}}}",
+        "models: {m: {strategy: '${S}', score: {cost: '${S}'}, status: '${S}', tags: ['${S} ']}}",
+        "models: {m: {fallback: {models: ['${S}', '${S}'], on: ['${S}'], total: '${S}'}}}",
+        "models: {m: {hedge: {after: '${S}', share: '${S}'}, rescue: ['${S}'], retry: '${S}'}}",
+        "models: {m: {capabilities: ['${S}'], context_window: '${S}', parameters: '${S}'}}",
+        "models: {m: {parameters: {limit: {n: '${S}'}, default: {n: '${S}'}, force: {n: '${S}'}}}}",
+        "rules: [{name: '${S}'}, {name: '${S}', use: '${S}', fallback: ['${S}']}]",
+        "rules: [{name: a, when: {language: ['${S}'], modality: ['${S}'], tools: '${S}'}}]",
+        "agents: {a: {model: '${S}', fallback: ['${S}'], context: '${S}', parameters: '${S}'}}",
     ],
 )
 def test_no_message_shows_a_variable(tmp_path: Path, text: str) -> None:
@@ -303,7 +293,7 @@ def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
 def test_all_problems_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """
 listen: nope
-rules: []
+plugins: []
 drain: ${UNSET}
 providers: {p: {kind: opnai, tls: {ca: absent}}}
 models: {m: {targets: [{provider: q, model: "*"}]}}

@@ -22,6 +22,8 @@ NO_NETWORK = "must be an address or a network such as 10.0.0.0/8"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("keys: [{name: a/b, key: k}]",
+         ["`keys[0].name` must have no `/`, which parts a key from a model"]),
         (A_KEY + "limits: {rpm: -1}}]", [f"`keys[0].limits.rpm` {A_LIMIT}"]),
         (A_KEY + "limits: {tpd: 1000000000001}}]", [f"`keys[0].limits.tpd` {A_LIMIT}"]),
         (A_KEY + "limits: {tpd: 10000000000000000000000}}]", [f"`keys[0].limits.tpd` {A_LIMIT}"]),
@@ -207,6 +209,12 @@ def test_a_caller_is_what_the_key_says(tmp_path: Path) -> None:
     assert "gpt-4" in patterns
     assert "claude" not in patterns
     assert [(rule.limit, rule.scope.kind) for rule in walls.rates] == [(7, "key_model")]
+
+
+def test_the_name_of_a_key_is_refused_where_it_stands(tmp_path: Path) -> None:
+    text = "keys:\n  - {name: a, key: x}\n  - {key: y, name: b/c}\n"
+    (problem,) = wrong_with(tmp_path, text)
+    assert problem.startswith("3:20: `keys[1].name` must have no `/`")
 
 
 def test_without_auth_there_are_no_callers(tmp_path: Path) -> None:

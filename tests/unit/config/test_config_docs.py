@@ -9,11 +9,15 @@ import pytest
 from pydantic import BaseModel
 
 from proxy.config.accounting import Admin, Metrics, Otlp, Spool
+from proxy.config.agents import Agent
 from proxy.config.callers import CallerKey, Claims, Jwt
 from proxy.config.limits import Budget, Limits, Rollover, StoreFailure
 from proxy.config.load import load
-from proxy.config.planned import PLANNED, PLANNED_KINDS, PLANNED_STRATEGIES
-from proxy.config.providers import Provider
+from proxy.config.parameters import Parameters
+from proxy.config.planned import PLANNED, PLANNED_KINDS
+from proxy.config.providers import ApiKey, Probe, Provider
+from proxy.config.routing import Breaker, Fallback, Hedge, Retry, Score
+from proxy.config.rules import ContentTokens, Rule
 from proxy.config.schema import key_paths, keys_of
 from proxy.config.settings import Model, Settings, Target, Telemetry
 from proxy.config.values import seconds, size
@@ -25,7 +29,8 @@ PATHS = sorted(key_paths(keys_of(Settings)))
 # What is written alike in many places has its rows once, and one row at each of these places.
 ALIKE = re.compile(
     r"(models\.<name>\.targets\[\]\.price|jwt\[\]\.grants|keys\[\]\.model_limits\.<name>"
-    r"|(?:teams|users|projects|customers|agents|sessions|tags)\.<name>|global"
+    r"|(?:teams|users|projects|customers|sessions|tags)\.<name>|global"
+    r"|agents\.<name>(?=\.(?:limits|budgets))|(?:agents\.<name>|rules\[\])\.parameters"
     r"|(?:keys\[\]|models\.<name>|providers\.<name>)\.(?:limits|budgets))(?:\[\])?\..*"
 )
 ROW = re.compile(r"^\| `([^`]+)` \| .* \| (.*?) \| ", re.MULTILINE)
@@ -55,6 +60,12 @@ def test_every_setting_is_in_the_reference_and_no_other() -> None:
         ("keys[].model_limits.<name>.limits.rpm", "keys[].model_limits.<name>"),
         ("teams.<name>.budgets[].zone", "teams.<name>"),
         ("global.limits.rpm", "global"),
+        ("agents.<name>.limits.rpm", "agents.<name>"),
+        ("agents.<name>.model", "agents.<name>.model"),
+        ("agents.<name>.parameters.force", "agents.<name>.parameters"),
+        ("rules[].parameters.default", "rules[].parameters"),
+        ("rules[].when.content_tokens.min", "rules[].when.content_tokens.min"),
+        ("models.<name>.parameters.default", "models.<name>.parameters.default"),
         ("jwt[].grants.limits.rpm", "jwt[].grants"),
         ("jwt[].claims.team", "jwt[].claims.team"),
         ("store_failure.limits", "store_failure.limits"),
@@ -82,6 +93,26 @@ def test_the_paths_are_those_of_the_settings() -> None:
         ("providers.<name>.enabled", Provider(kind="openai"), "enabled"),
         ("models.<name>.targets[].weight", Target, "weight"),
         ("models.<name>.strategy", Model, "strategy"),
+        ("providers.<name>.api_keys[].weight", ApiKey, "weight"),
+        ("providers.<name>.queue", Provider, "queue"),
+        ("providers.<name>.residency", Provider, "residency"),
+        ("providers.<name>.health.probe", Probe, "probe"),
+        ("providers.<name>.health.daily_cost", Probe, "daily_cost"),
+        ("models.<name>.targets[].tier", Target, "tier"),
+        ("models.<name>.status", Model, "status"),
+        ("models.<name>.score.cost", Score, "cost"),
+        ("models.<name>.retry.attempts", Retry, "attempts"),
+        ("models.<name>.fallback.on", Fallback, "on"),
+        ("models.<name>.fallback.max_attempts", Fallback, "max_attempts"),
+        ("models.<name>.hedge.share", Hedge, "share"),
+        ("models.<name>.breaker.failures", Breaker, "failures"),
+        ("models.<name>.breaker.probes", Breaker, "probes"),
+        ("models.<name>.breaker.bypass", Breaker, "bypass"),
+        ("models.<name>.parameters.unsupported", Parameters, "unsupported"),
+        ("rules[].priority", Rule, "priority"),
+        ("rules[].when.content_tokens.min", ContentTokens, "min"),
+        ("rules[].active", Rule, "active"),
+        ("agents.<name>.context", Agent, "context"),
         ("keys[].models", CallerKey, "models"),
         ("keys[].blocked", CallerKey, "blocked"),
         ("keys[].clearance", CallerKey, "clearance"),
@@ -132,6 +163,11 @@ def test_documented_defaults_are_true(
         ("spool.age", Spool().age),
         ("telemetry.retention", Telemetry().retention),
         ("drain", Settings().drain),
+        ("providers.<name>.health.every", Probe().every),
+        ("models.<name>.retry.initial", Retry().initial),
+        ("models.<name>.retry.max", Retry().max),
+        ("models.<name>.fallback.total", Fallback().total),
+        ("models.<name>.breaker.recovery", Breaker().recovery),
         ("jwt[].leeway", Jwt.model_fields["leeway"].default),
     ],
 )
@@ -151,7 +187,7 @@ def test_every_planned_key_is_listed_and_no_other() -> None:
     section = text[text.index("## Not built in this version") :]
     listed = dict(re.findall(r"^- `([^`]+)`: (.+)$", section, re.MULTILINE))
     assert listed == PLANNED
-    for name in (*PLANNED_KINDS, *PLANNED_STRATEGIES):
+    for name in PLANNED_KINDS:
         assert f"`{name}`" in section
 
 
@@ -166,12 +202,16 @@ def test_the_example_runs_as_it_is() -> None:
     }  # fmt: skip
     assert settings.passthrough is not None
     assert settings.passthrough.provider == "openai"
+    assert settings.models["chat-large"].fallback.models == ("chat-small",)
+    assert [(rule.when.model, rule.use) for rule in settings.rules] == [
+        (("auto",), "chat-large"), (("auto",), "chat-small"),
+    ]  # fmt: skip
 
 
 def test_the_example_serves_openai_when_the_key_is_set() -> None:
     provider = load(EXAMPLE, env={"OPENAI_API_KEY": "sk-x"}).settings.providers["openai"]
     assert provider.off_reason is None
-    assert [key.reveal() for key in provider.api_keys] == ["sk-x"]
+    assert [each.key.reveal() for each in provider.api_keys] == ["sk-x"]
 
 
 def test_the_example_is_short() -> None:

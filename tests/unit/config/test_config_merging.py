@@ -185,7 +185,7 @@ def test_an_unknown_environment_lists_the_known(tmp_path: Path) -> None:
 def test_keys_of_environments_are_checked_chosen_or_not(tmp_path: Path) -> None:
     text = """
     environments:
-      production: {lissten: "a:1", rules: []}
+      production: {lissten: "a:1", plugins: []}
       staging: {environments: {}, include: [x]}
       wrong: 3
     """
@@ -193,8 +193,8 @@ def test_keys_of_environments_are_checked_chosen_or_not(tmp_path: Path) -> None:
         problems = wrong_with(tmp_path, text, environment=environment)
         assert [line.partition(";")[0] for line in problems] == [
             "2:16: unknown key `lissten`",
-            "2:32: `rules` (routing rules) is part of the configuration language but not built in "
-            "this version",
+            "2:32: `plugins` (plugins) is part of the configuration language but not built in this "
+            "version",
             "3:13: `environments` cannot be used inside an environment",
             "3:31: `include` cannot be used inside an environment",
             "4:10: `environments.wrong` must be a mapping",

@@ -147,7 +147,84 @@ def test_empty_api_keys_switch_a_provider_off(tmp_path: Path) -> None:
 def test_empty_api_keys_are_dropped(tmp_path: Path) -> None:
     text = provider('api_keys: ["${A:-}", sk-b, "${C}"]')
     keys = settings_of(tmp_path, text, {"C": "sk-c"}).providers["p"].api_keys
-    assert [key.reveal() for key in keys] == ["sk-b", "sk-c"]
+    assert [(each.key.reveal(), each.weight) for each in keys] == [("sk-b", 1), ("sk-c", 1)]
+
+
+def test_api_keys_may_have_weights(tmp_path: Path) -> None:
+    text = provider('api_keys: [sk-a, {key: "${B}", weight: 2.5}, {key: "${C:-}"}, {key: null}]')
+    found = settings_of(tmp_path, text, {"B": "sk-b"}).providers["p"]
+    assert [(each.key.reveal(), each.weight) for each in found.api_keys] == [
+        ("sk-a", 1), ("sk-b", 2.5),
+    ]  # fmt: skip
+    assert "sk-" not in repr(found)
+    empty = settings_of(tmp_path, provider('api_keys: [{key: "${C:-}", weight: 2}]'))
+    assert empty.providers["p"].off_reason == "api_keys is empty (is C set?)"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{weight: 1}", "1:42: `providers.p.api_keys[0].key` is missing"),
+        ("{key: a, weight: 0}", "1:59: `providers.p.api_keys[0].weight` must be more than 0"),
+        ("{key: a, weightt: 1}", "1:51: unknown key `weightt`; did you mean `weight`?"),
+        ("{key: a b}", "1:48: `providers.p.api_keys[0].key` must be visible ASCII"),
+        ("[a]", "1:42: `providers.p.api_keys[0].key` must be text"),
+        ('"${UNSET}"', "1:42: the environment variable UNSET is not set"),
+    ],
+)
+def test_refused_api_keys(tmp_path: Path, written: str, expected: str) -> None:
+    (problem,) = wrong_with(tmp_path, provider(f"api_keys: [{written}]"))
+    assert problem.startswith(expected)
+
+
+def test_where_a_provider_is_and_how_it_is_watched(tmp_path: Path) -> None:
+    text = """
+    providers:
+      cloud: {kind: openai}
+      house:
+        kind: openai
+        region: cellar
+        residency: local
+        queue: 7
+        health: {probe: completion, every: 1m, daily_cost: 0.25}
+      demo: {kind: demo}
+      faked: {kind: demo, residency: cloud}
+      unset: {kind: demo, residency: "${R:-}"}
+    """
+    found = settings_of(tmp_path, text).providers
+    assert {name: each.residency for name, each in found.items()} == {
+        "cloud": "cloud", "house": "local", "demo": "local", "faked": "cloud", "unset": "local",
+    }  # fmt: skip
+    cloud, house = found["cloud"], found["house"]
+    assert (cloud.region, cloud.queue) == (None, 0)
+    assert (cloud.health.probe, cloud.health.every, str(cloud.health.daily_cost)) == (
+        "none", 30, "0.1",
+    )  # fmt: skip
+    assert (house.region, house.queue) == ("cellar", 7)
+    assert (house.health.probe, house.health.every, str(house.health.daily_cost)) == (
+        "completion", 60, "0.25",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("queue: 100001", "1:38: `providers.p.queue` must be a whole number from 0 to 100000"),
+        ("queue: -1", "1:38: `providers.p.queue` must be a whole number from 0 to 100000"),
+        (
+            "residency: clowd",
+            "1:42: `providers.p.residency` must be cloud or local; did you mean `",
+        ),
+        ("region: ' eu'", "1:39: `providers.p.region` must be a name"),
+        ("health: {probe: model}", "1:47: `providers.p.health.probe` must be none, models or"),
+        ("health: {every: 999ms}", "1:47: `providers.p.health.every` must be 1s or more"),
+        ("health: {daily_cost: -1}", "1:52: `providers.p.health.daily_cost` must be a price"),
+        ("health: models", "1:39: `providers.p.health` must be a mapping"),
+    ],
+)
+def test_refused_health_and_places(tmp_path: Path, written: str, expected: str) -> None:
+    (problem,) = wrong_with(tmp_path, provider(written))
+    assert problem.startswith(expected)
 
 
 def test_a_demo_provider_is_never_off_for_want_of_keys(tmp_path: Path) -> None:
@@ -198,7 +275,7 @@ def test_refused_headers(tmp_path: Path, written: str, expected: str) -> None:
         (provider("enabled: on"), "1:40: `providers.p.enabled` must be true or false"),
         (provider("delay: 1s"), "1:31: `delay` is for kind demo only"),
         (provider("api_keys: sk-a"), "1:41: `providers.p.api_keys` must be a list"),
-        (provider("api_keys: [12345]"), "1:42: `providers.p.api_keys[0]` must be text"),
+        (provider("api_keys: [12345]"), "1:42: `providers.p.api_keys[0].key` must be text"),
         ("providers: {p: {}}", "1:13: `providers.p.kind` is missing"),
         ("providers: {p: }", "1:16: `providers.p` must be a mapping"),
         ("providers: [p]", "1:12: `providers` must be a mapping"),

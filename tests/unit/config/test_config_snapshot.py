@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 from proxy.base.secret import Secret
 from proxy.config.accounting import Admin, Metrics, Otlp, Price, Spool
 from proxy.config.addresses import Address
+from proxy.config.agents import Agent
 from proxy.config.callers import OPERATIONS, Authorized, CallerKey, Claims, Jwt, Rights
 from proxy.config.limits import Budget, Limits, Rollover, StoreFailure, Walls
 from proxy.config.load import load
-from proxy.config.providers import Provider, ProviderPool, ProviderTimeouts, ProviderTls
+from proxy.config.parameters import Changes, Parameters
+from proxy.config.providers import (
+    ApiKey,
+    Probe,
+    Provider,
+    ProviderPool,
+    ProviderTimeouts,
+    ProviderTls,
+)
+from proxy.config.routing import Breaker, Fallback, Hedge, Retry, Score
+from proxy.config.rules import ContentTokens, Rule, When
 from proxy.config.settings import (
     Log,
     Model,
@@ -65,12 +76,30 @@ spools = st.builds(
     segment=st.integers(4096, 1024**4),
     age=st.floats(0.01, 3600),
 )
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+said = st.just({"temperature": 0.5}) | st.dictionaries(
+    st.sampled_from(["stop", "seed", "x_own"]), json_values.filter(lambda each: each is not None)
+)
+changes = st.builds(Changes, default=said, limit=st.just({"max_tokens": 9}))
+capabilities = st.sampled_from([(), ("chat", "tools"), ("prefill",)])
 addresses = st.builds(Address, st.sampled_from(["127.0.0.1", "::1", "host"]), st.integers(0, 65535))
 providers = st.builds(
     Provider,
     kind=st.sampled_from(["openai", "demo"]),
     base_url=st.sampled_from(["https://a/v1", "http://[::1]:80"]),
-    api_keys=st.lists(secrets, max_size=3).map(tuple),
+    api_keys=st.lists(st.builds(ApiKey, key=secrets, weight=positive), max_size=3).map(tuple),
+    health=st.builds(Probe, probe=st.sampled_from(["none", "completion"]), daily_cost=amounts),
+    queue=st.integers(0, 100_000),
+    region=st.none() | labels,
+    residency=st.sampled_from(["cloud", "local"]),
     headers=st.dictionaries(tokens.map(str.lower), secrets, max_size=3),
     timeouts=st.builds(
         ProviderTimeouts, connect=positive, first_token=positive, idle=positive, total=positive
@@ -88,6 +117,10 @@ targets = st.builds(
     model=names,
     weight=st.floats(min_value=0, allow_infinity=False),
     price=st.none() | prices,
+    tier=st.integers(1, 9),
+    quality=st.none() | st.floats(0, 1),
+    capabilities=st.none() | capabilities,
+    context_window=st.none() | st.integers(1, 10**9),
 )
 levels = st.sampled_from(["public", "internal", "confidential", "restricted", "classified"])
 lists = st.lists(labels, max_size=2, unique=True).map(tuple)
@@ -110,6 +143,28 @@ budgets = st.lists(
 ).map(tuple)
 walls = st.builds(Walls, limits=limits, budgets=budgets)
 scopes = st.dictionaries(names, walls, max_size=2)
+named = st.lists(names, max_size=2, unique=True).map(tuple)
+rules = st.builds(
+    Rule,
+    name=labels,
+    priority=st.integers(-(10**6), 10**6),
+    when=st.builds(
+        When,
+        model=st.none() | st.just(("auto", "gpt-*")),
+        tags=st.none() | st.just(("prod",)),
+        content_tokens=st.none() | st.builds(ContentTokens, min=st.integers(0, 9)),
+        tools=st.none() | st.booleans(),
+        expression=st.none() | st.just('metadata.repo == "payments"'),
+    ),
+    fallback=st.none() | named,
+    parameters=changes,
+    residency=st.sampled_from([None, "local"]),
+    active=st.booleans(),
+)
+agents = st.builds(
+    Agent, limits=limits, model=st.none() | names, fallback=st.just(()), parameters=changes,
+    context=st.sampled_from(["full", "windowed"]),
+)  # fmt: skip
 operations = st.none() | st.lists(st.sampled_from(OPERATIONS), max_size=3).map(tuple)
 tokens_of = st.builds(
     Jwt,
@@ -132,7 +187,7 @@ tokens_of = st.builds(
 )
 callers = st.builds(
     CallerKey,
-    name=names,
+    name=names.filter(lambda name: "/" not in name),
     key=secrets,
     models=st.lists(names, max_size=3).map(tuple),
     expires=st.none() | st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)),
@@ -170,6 +225,18 @@ everything = st.builds(
             authorized=st.builds(Authorized, users=lists, roles=lists),
             limits=limits,
             budgets=budgets,
+            strategy=st.sampled_from(["weighted", "score", "cheapest_above"]),
+            score=st.builds(Score, cost=positive, quality=durations),
+            retry=st.builds(Retry, attempts=st.integers(1, 100), initial=st.floats(0.1, 60)),
+            fallback=st.builds(Fallback, models=named, on=st.just(("timeout",)), total=positive),
+            rescue=st.sampled_from([(), ("restart", "prefill")]),
+            hedge=st.builds(Hedge, after=st.none() | positive | st.sampled_from(["p50", "p99"])),
+            breaker=st.builds(Breaker, probes=st.integers(1, 100), bypass=st.booleans()),
+            parameters=st.builds(Parameters, force=said, unsupported=st.just("refuse")),
+            quality=st.none() | st.floats(0, 1),
+            capabilities=st.none() | capabilities,
+            status=st.sampled_from(["active", "inactive", "deprecated"]),
+            tags=lists,
         ),
         max_size=2,
     ),
@@ -177,6 +244,8 @@ everything = st.builds(
     keys=st.lists(callers, max_size=2).map(tuple),
     jwt=st.lists(tokens_of, max_size=1).map(tuple),
     teams=scopes,
+    rules=st.lists(rules, max_size=2).map(tuple),
+    agents=st.dictionaries(names, agents, max_size=2),
     sessions=scopes,
     everyone=walls,
     redis=st.none() | st.just(Secret("rediss://:p%40@h:6379/0")),
@@ -196,7 +265,7 @@ everything = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(everything, st.lists(visible.map(Path), max_size=3).map(tuple))
 def test_a_dump_parses_to_an_equal_snapshot(written: Settings, read: tuple[Path, ...]) -> None:
     snapshot = Snapshot.of(written, read)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.base import jsonio
-from proxy.base.errors import BudgetExceeded
+from proxy.base.errors import BudgetExceeded, LimitReached
 from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
@@ -23,7 +23,7 @@ from proxy.core.quota import (
     Walls,
 )
 from proxy.core.reply import Reply
-from proxy.core.target import Target
+from proxy.core.target import Provider, Target
 from proxy.limits import need
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
@@ -31,7 +31,7 @@ from proxy.limits.rulebook import Walled
 from proxy.limits.waiting import WaitingRoom
 from proxy.stores.memory.store import MemoryQuotas
 from proxy.wire.body import Body
-from tests.fakes.caller import FakeIncoming
+from tests.fakes.caller import FakeIncoming, fields
 from tests.fakes.exchange import simple
 from tests.fakes.wire import FakeTransport
 
@@ -63,6 +63,12 @@ class Walks:
         options = GateOptions(max_queue=max_queue)
         self.gate = LimitsGate(bundles, bundles, Prices(), self.room, options)
 
+    @property
+    def provider(self) -> Provider:
+        passthrough = simple(FakeTransport(), FakeIncoming(RAW)).runtime.passthrough
+        assert passthrough is not None
+        return passthrough.provider
+
     def request(self, raw: bytes = RAW) -> Exchange:
         x = simple(FakeTransport(), FakeIncoming(raw))
         x.body, x.model, x.caller = Body(raw), "m", self.caller
@@ -74,9 +80,7 @@ class Walks:
         return x
 
     async def held(self, x: Exchange) -> Attempt:
-        passthrough = x.runtime.passthrough
-        assert passthrough is not None
-        target = Target(passthrough.provider, "m")
+        target = Target(self.provider, "m")
         attempt = Attempt(target)
         await self.gate.hold(x, target, attempt)
         x.attempts.append(attempt)
@@ -162,14 +166,44 @@ async def test_a_budget_that_is_spent_refuses_the_next() -> None:
         await walks.held(await walks.admitted())
 
 
+async def test_what_can_be_decided_at_once_is() -> None:
+    walks = Walks(Walls((Rule(KEY, "rpm", "requests", 1, MINUTE),), (budget(KEY, HELD + 1),)))
+    target = Target(walks.provider, "m")
+    x = walks.request()
+    assert walks.gate.admit_now(x) and x.grant is not None
+    attempt = Attempt(target)
+    assert walks.gate.hold_now(x, target, attempt)
+    assert attempt.hold is not None and attempt.hold.money == HELD
+    x.attempts.append(attempt)
+    later = walks.request()
+    assert not walks.gate.admit_now(later) and later.grant is None
+    with pytest.raises(LimitReached):
+        await walks.gate.admit(later)
+    attempt = Attempt(target)
+    assert not walks.gate.hold_now(later, target, attempt)
+    assert attempt.hold is None
+
+
+def test_without_walls_nothing_is_waited_for() -> None:
+    walks = Walks(Walls())
+    x = walks.request()
+    assert walks.gate.admit_now(x)
+    assert walks.gate.hold_now(x, Target(walks.provider, "m"), Attempt(Target(walks.provider, "m")))
+
+
+def test_a_limit_on_one_request_may_have_to_be_looked_at_closely() -> None:
+    walks = Walks(Walls(tokens_per_request=10**6))
+    assert not walks.gate.admit_now(walks.request())
+
+
 async def test_what_the_vendor_says_of_its_limits_gives_way_to_ours() -> None:
     walks = Walks(Walls((Rule(KEY, "rpm", "requests", 9, MINUTE),), (budget(KEY, 10**9),)))
     x = await walks.admitted()
     await walks.held(x)
     reply = Reply(200, [(b"X-RateLimit-Limit-Requests", b"1"), (b"x-own", b"2")])
     x.announce(reply)
-    assert reply.headers == [
-        (b"x-own", b"2"),
+    assert reply.headers == [(b"x-own", b"2")]
+    assert fields(reply.lines) == [
         (b"x-ratelimit-limit-requests", b"9"),
         (b"x-ratelimit-remaining-requests", b"8"),
         (b"x-ratelimit-reset-requests", b"1m1s"),

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from proxy.base.errors import LimitReached, StoreUnavailable
+from proxy.base.errors import AccessDenied, LimitReached, ProxyError, StoreUnavailable
 from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
@@ -33,11 +34,12 @@ from proxy.limits.meter import HoldSpent, Meter
 from proxy.limits.rulebook import Walled
 from proxy.limits.telling import Policy
 from proxy.limits.waiting import WaitingRoom
+from proxy.middleware.catalogue import catalogue
 from proxy.stores.memory.store import MemoryQuotas
 from proxy.wire.body import Body
 from proxy.wire.record import Usage
-from tests.fakes.caller import FakeIncoming
-from tests.fakes.exchange import simple
+from tests.fakes.caller import FakeIncoming, fields
+from tests.fakes.exchange import exchange, provider, runtime, simple
 from tests.fakes.wire import FakeAnswer, FakeTransport
 
 KEY = Scope("key", "k")
@@ -117,7 +119,56 @@ async def through(walls: LimitsGate, x: Exchange) -> list[tuple[bytes, bytes]]:
     x.announce(reply)
     attempt.usage, attempt.cost, x.finished = Usage(1, 1), 3, True
     walls.settle(x)
-    return list(reply.headers)
+    return [*reply.headers, *fields(reply.lines)]
+
+
+class Blocked:
+    """A rulebook in which one scope is blocked, or not understood."""
+
+    def __init__(self, scope: Scope, error: type[ProxyError] = AccessDenied) -> None:
+        self._scope = scope
+        self._error = error
+
+    def walls(self, scope: Scope) -> Walls | None:
+        if scope == self._scope:
+            raise self._error(f"the {scope} is blocked")
+        return None
+
+
+def listing(scope: Scope, error: type[ProxyError] = AccessDenied) -> Exchange:
+    """`GET /v1/models` of a caller with names, where one scope is blocked."""
+    rules = Blocked(scope, error)
+    bundles = Bundles(MemoryQuotas(), rules)
+    walls = LimitsGate(bundles, bundles, Prices(), WaitingRoom(), GateOptions())
+    run = replace(runtime({"m": (Target(provider("p", FakeTransport()), "m"),)}), gate=walls)
+    x = exchange(run, FakeIncoming(path="/models", method="GET"))
+    x.caller = Caller(
+        "k", ModelPatterns.of(("*",)), team="red", user="ada", project="x", agent="bot",
+        tags=("night",),
+    )  # fmt: skip
+    return x
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope("team", "red"), Scope("user", "ada"), Scope("project", "x"), Scope("agent", "bot"),
+        Scope("tag", "night"), Scope("global", ""),
+    ],
+)  # fmt: skip
+async def test_who_is_blocked_is_not_told_the_models(scope: Scope) -> None:
+    with pytest.raises(AccessDenied, match="is blocked"):
+        await catalogue(listing(scope))
+
+
+async def test_models_are_told_to_others_and_while_walls_are_not_known() -> None:
+    for x in (
+        listing(Scope("team", "blue")),
+        listing(Scope("team", "red"), StoreUnavailable),
+    ):
+        reply = await catalogue(x)
+        assert reply is not None and reply.status == 200
+        assert x.grant is None  # Nothing is counted.
 
 
 async def test_denied() -> None:

@@ -13,6 +13,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.target import Route, Target
 from proxy.middleware.access import access
 from proxy.middleware.catalogue import catalogue
+from proxy.middleware.plan import plan
 from proxy.middleware.rules import rules
 from proxy.routing.catalogue import Models
 from tests.fakes.caller import FakeIncoming
@@ -26,11 +27,12 @@ LEVELS = tuple(Access)
 
 def asked(
     routes: Iterable[Route], caller: Caller, model: str | None = None, *, path: str = "/files",
-    method: str = "POST",
+    method: str = "POST", headers: Iterable[tuple[str, str]] = (),
 ) -> Exchange:  # fmt: skip
-    run = replace(runtime({}), catalogue=Models(routes))
+    others = {name: Target(provider(name, FakeTransport())) for name in "pqr"}
+    run = replace(runtime({}), catalogue=Models(routes), providers=others, passthrough=others["p"])
     path = "/chat/completions" if model is not None else path
-    x = exchange(run, FakeIncoming(b"", path, method=method))
+    x = exchange(run, FakeIncoming(b"", path, headers, method=method))
     x.model, x.caller = model, caller
     return x
 
@@ -194,6 +196,35 @@ async def test_what_names_no_model_could_reach_any(
         with pytest.raises(AccessDenied) as caught:
             await access(x)
         assert caught.value.code == "key_operation_access_denied"
+
+
+@pytest.mark.parametrize(
+    ("secret_at", "asked_for", "allowed"),
+    [
+        (("p",), None, False),
+        (("q",), None, True),
+        (("q", "p"), None, False),
+        ((), None, True),
+        (("p",), "q", True),
+        (("q",), "q", False),
+        (("q",), "p", True),
+        (("q",), "r", True),
+    ],
+)
+async def test_only_models_of_the_provider_that_is_asked_count(
+    secret_at: tuple[str, ...], asked_for: str | None, allowed: bool
+) -> None:
+    targets = tuple(Target(provider(name, FakeTransport()), "u") for name in secret_at)
+    routes = [Route("open", TARGETS), Route("secret", targets, Access.RESTRICTED)]
+    headers = [("x-llm-proxy-provider", asked_for)] if asked_for is not None else []
+    x = asked(routes, Caller("c", ALL), headers=headers)
+    if allowed:
+        assert await access(x) is None
+        assert await plan(x) is None
+        assert [target.provider.name for target in x.plan] == [asked_for or "p"]
+        return
+    with pytest.raises(AccessDenied, match="cleared for every model of the provider"):
+        await access(x)
 
 
 @pytest.mark.parametrize(

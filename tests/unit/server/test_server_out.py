@@ -234,3 +234,17 @@ def test_a_caller_that_is_gone_is_written_nothing() -> None:
     out.write(b"x")
     out.cut()
     assert out.started
+
+
+def test_lines_of_ours_are_in_the_head_and_not_in_that_of_a_refusal() -> None:
+    caller = Caller()
+    out = caller.out()
+    out.add(b"x-ratelimit-limit-requests: 9\r\nx-own: 1\r\n")
+    out.whole(200, JSON, b"{}")
+    _, fields, body = caller.head()
+    assert (fields[b"x-ratelimit-limit-requests"], fields[b"x-own"], body) == (b"9", b"1", b"{}")
+    caller = Caller()
+    out = caller.out()
+    out.add(b"x-own: 1\r\n")
+    out.refuse(BadRequest("no"))
+    assert b"x-own" not in caller.head()[1]

@@ -109,7 +109,10 @@ def test_before_anything_is_known_every_scope_may_have_walls() -> None:
         with pytest.raises(StoreUnavailable, match="not known yet") as refused:
             book.walls(scope)
         assert (b"retry-after", b"1") in refused.value.headers
+        assert "`store_failure` with no `deny`" in refused.value.message
+    assert "not known yet" in (walls.why_not() or "")
     walls.govern(frozenset(), strict=False)
+    assert walls.why_not() is None
     assert rpm(book.walls(RED)) == 1
     assert book.walls(Scope("global", "")) is None
     walls.govern(frozenset(), strict=True)

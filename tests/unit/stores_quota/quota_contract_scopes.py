@@ -78,3 +78,29 @@ class ScopesContract:
         assert least_money == 360
         none = await driven.store.bind((slots(9),)).take(demand())
         assert none.standing() == (None, None, None)
+
+    async def test_how_the_tightest_of_one_kind_stand(self, make_store: MakeStore) -> None:
+        """Quotas of rates alone, or of budgets alone, are what nearly all requests meet."""
+        team = Scope("team", "t")
+        driven = await make_store()
+        rates = (
+            requests(1000), tokens(10**4), Rule(team, "rpm", "requests", 999, MINUTE),
+            Rule(team, "tpm", "tokens", 9000, MINUTE),
+            Rule(team, "none", "tokens", 0, MINUTE, hard=False),
+        )  # fmt: skip
+        soft = Rule(team, "soft", "money", 9, DAILY, hard=False)
+        budgets = money(5000), money(4000, scope=team), soft
+        for quota in (rates, rates[:1], rates[1:2], rates[:4], budgets, budgets[:1], budgets[2:]):
+            bound = driven.store.bind(quota)
+            for number in range(3):
+                grant = await bound.take(demand(tokens=7 * number, money=20))
+                assert grant.standing() == standing_of(grant.levels())
+                grant.settle(number, 30)
+            grant = await bound.take(demand(tokens=1, money=1))
+            grant.cancel()
+            grant.settle(50, 50)
+            again = await bound.take(demand(tokens=1, money=1))
+            assert again.standing() == standing_of(again.levels())
+            assert [each.remaining for each in again.levels()] == [
+                each.remaining for each in grant.levels()
+            ]

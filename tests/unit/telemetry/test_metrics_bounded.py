@@ -47,7 +47,7 @@ VOCABULARIES: dict[str, frozenset[str]] = {
 }
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(records, max_size=30))
 def test_labels_come_from_closed_vocabularies(found: list[UsageRecord]) -> None:
     metrics = Metrics(KNOWN, MetricsOptions(labels=ALL))
@@ -63,7 +63,7 @@ def test_labels_come_from_closed_vocabularies(found: list[UsageRecord]) -> None:
                 assert told in OUTCOMES | ERROR_KINDS | FIXED
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(records, max_size=40), st.integers(1, 6))
 def test_tables_keep_their_size_and_lose_nothing(found: list[UsageRecord], size: int) -> None:
     metrics = Metrics(KNOWN, MetricsOptions(labels=ALL, label_sets=size, timing_sets=size))

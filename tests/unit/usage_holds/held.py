@@ -34,7 +34,7 @@ class Holding:
     def hold(self, x: Exchange, money: int, used: tuple[int, int] = (10, 20)) -> Attempt:
         """What `dispatch` and the gate do before an attempt is sent."""
         attempt = Attempt(TARGET)
-        attempt.kept = self.book.keep(x, attempt, money, used)
+        attempt.kept = self.book.keep(x, attempt, money, *used)
         x.attempts.append(attempt)
         return attempt
 

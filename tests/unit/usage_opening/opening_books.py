@@ -65,7 +65,7 @@ def drawn(draw: random.Random, count: int) -> list[UsageRecord]:
                 number,
                 BEGIN + draw.random() * 3 * DAY,
                 *attempts,
-                key=draw.choice(("alice", "bob/x", "")),
+                key=draw.choice(("alice", "bob", "bob/x", "")),  # The third brought a token.
                 team=draw.choice(("red", None)),
                 user=draw.choice(("u1", None)),
                 project=draw.choice(("p1", None)),
@@ -102,7 +102,7 @@ def _is_of(each: UsageRecord, one: AttemptRecord, kind: str, name: str) -> bool:
     if kind == "model":
         return each.route == name
     if kind == "key_model":
-        key, _, pattern = name.rpartition("/")
+        key, _, pattern = name.partition("/")
         before, star, after = pattern.partition("*")
         model = each.model
         if each.key != key or model is None:
@@ -117,7 +117,7 @@ SCOPES: Sequence[Scope] = (
     Scope("key", "bob/x"),
     Scope("key_model", "alice/gpt-4o"),
     Scope("key_model", "alice/gpt-*"),
-    Scope("key_model", "bob/x/*_sure"),
+    Scope("key_model", "bob/*_sure"),
     Scope("key_model", "alice/gpt-100%_*"),
     Scope("model", "gpt-*"),
     Scope("provider", "q"),

@@ -1,0 +1,94 @@
+"""What a tree of processes costs: CPU to the moment, memory as it goes.
+
+CPU counts every process below the root that lives, and through its parent every one that ended
+meanwhile: a database that starts a process for each query is charged for all of them. Memory is
+resident memory added up, pages that processes share counted once for each.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.measure import machine_seconds, tree
+from proxy.base.clock import monotonic
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PROC = Path("/proc")
+_QUIET = 0.1  # Cores.
+_QUIET_FOR = 0.3  # Seconds.
+
+
+def tree_seconds(root: int) -> float:
+    """User and system time of the process and all that are or were below it."""
+    return sum(_used(pid) for pid in tree(root))
+
+
+def _used(pid: int) -> float:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # It ended; its parent has its time.
+        return 0.0
+    fields = text[text.rindex(")") + 2 :].split()
+    user, system, *of_ended_children = (int(each) / _TICKS for each in fields[11:15])
+    # Ticks are 10 ms. The scheduler counts finer, but forgets threads that have ended.
+    return max(user + system, _scheduled(pid)) + sum(of_ended_children)
+
+
+def _scheduled(pid: int) -> float:
+    nanos = 0
+    try:
+        for task in os.listdir(_PROC / str(pid) / "task"):
+            text = (_PROC / str(pid) / "task" / task / "schedstat").read_text()
+            nanos += int(text.split()[0])
+    except (FileNotFoundError, ProcessLookupError):  # It ended, or this kernel does not tell.
+        return 0.0
+    return nanos / 1e9
+
+
+def resident(root: int) -> float:
+    """Megabytes (10^6 bytes) of the tree."""
+    return sum(_resident(pid) for pid in tree(root))
+
+
+def _resident(pid: int) -> float:
+    try:
+        return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE / 1e6
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
+def settle(root: int, limit: float) -> float:
+    """Wait until the tree has nothing left to do; the CPU seconds that it used until then.
+
+    What was put off until after the load, such as the shipping of records, is part of its cost."""
+    began = last = tree_seconds(root)
+    until = monotonic() + limit
+    while monotonic() < until:
+        time.sleep(_QUIET_FOR)
+        now = tree_seconds(root)
+        if now - last <= _QUIET * _QUIET_FOR:
+            break
+        last = now
+    return last - began
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """CPU seconds so far, of all that is told apart."""
+
+    judged: float
+    tree: float
+    ours: float  # The load, the mock vendor, whoever reads this.
+    machine: float
+
+
+def read(judged: int | None, root: int | None, ours: list[int]) -> Reading:
+    """Where the counters stand. Without a process there is nothing to be judged."""
+    return Reading(
+        _used(judged) if judged is not None else 0.0,
+        tree_seconds(root) if root is not None else 0.0,
+        sum(_used(pid) for pid in ours),
+        machine_seconds(),
+    )

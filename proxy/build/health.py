@@ -1,0 +1,122 @@
+"""The worker's side of health: who tells it to others, and what operators say of it.
+
+`Healths` lives as long as the worker. With Redis open breakers are shared; what operators switch
+comes from the store by way of the host's directory (admin/targets.py writes it).
+"""
+
+import logging
+from collections.abc import Mapping
+
+from proxy.base.clock import monotonic
+from proxy.base.jsonio import JSONError, dumps, loads
+from proxy.config.settings import Settings
+from proxy.core.runtime import Runtime
+from proxy.core.switches import read_name, read_state
+from proxy.providers.keyring import Keys
+from proxy.routing.health import Mode, Name, TargetHealth
+from proxy.routing.healths import Healths, Shared, Switches
+from proxy.stores.redis.breakers import EVERY, Heard, RedisBreakers
+
+log = logging.getLogger("llm-proxy.health")
+
+_MOST_TOLD = 500
+
+
+class SharedBreakers:
+    """Tells other workers which breakers are open here, and does as they say."""
+
+    def __init__(
+        self, url: str, healths: Healths, *, prefix: str = "llm-proxy", every: float = EVERY
+    ) -> None:
+        self._healths = healths
+        self._redis = RedisBreakers(url, self._heard, prefix=prefix, every=every)
+        healths.told = self._told
+
+    async def run(self) -> None:
+        """For ever; cancel it, then `close`."""
+        await self._redis.run()
+
+    async def connected(self) -> None:
+        """Return when Redis was reached."""
+        await self._redis.connected()
+
+    async def close(self) -> None:
+        """Send what waits, and let go."""
+        self._healths.told = None
+        await self._redis.close()
+
+    def _told(self, name: Name, seconds: float | None, cause: str) -> None:
+        if seconds is None:
+            self._redis.closed(dumps(list(name)))
+        else:
+            self._redis.opened(dumps(list(name)), seconds, cause)
+
+    def _heard(self, heard: Heard) -> None:
+        found: dict[Name, Shared] = {}
+        for text, (left, cause) in heard.items():
+            try:
+                route, provider, model = loads(text)
+            except (JSONError, ValueError, TypeError):
+                continue  # Of another version.
+            found[Name(route, provider, model)] = Shared(left, cause)
+        self._healths.hear(found)
+
+
+def sharing(settings: Settings, healths: Healths) -> SharedBreakers | None:
+    """What shares breakers; None without Redis."""
+    if settings.redis is None:
+        return None
+    return SharedBreakers(settings.redis.reveal(), healths)
+
+
+def switches(documents: Mapping[str, bytes]) -> Switches:
+    """What operators have switched, by the documents of the store."""
+    targets: dict[Name, Mode] = {}
+    providers: dict[str, str] = {}
+    for name, document in documents.items():
+        try:
+            what, state = read_name(name), read_state(document)
+        except ValueError as error:
+            log.error("the switch %s is not understood: %s", name, error)  # noqa: TRY400
+            continue
+        if state == "disabled":
+            providers[what.provider] = "an operator has disabled the provider"
+        elif what.model:
+            targets[Name(what.model, what.provider, what.there)] = state
+    return Switches(targets, providers)
+
+
+def standings(healths: Healths) -> list[dict[str, object]]:
+    """How the targets of this worker are, for control to tell: those in trouble first, then those
+    that were asked, no more than a file takes that is written once a second."""
+    now = monotonic()
+    known = sorted(healths.known(), key=lambda each: (each.why_not(now) is None, -each.checked))
+    return [_standing(each, now) for each in known[:_MOST_TOLD]]
+
+
+def _standing(health: TargetHealth, now: float) -> dict[str, object]:
+    fault = health.fault
+    return {
+        **health.name._asdict(),
+        "status": _status(health, now),
+        "why": health.why_not(now),
+        "mode": health.mode,
+        "in_flight": health.in_flight,
+        "availability": health.availability(now),
+        "latency": health.quantile(0.5) or health.latency(),
+        "checked": health.checked or None,
+        "fault": fault.reason if fault is not None else None,
+        "fault_at": fault.at if fault is not None else None,
+    }
+
+
+def _status(health: TargetHealth, now: float) -> str:
+    if health.barred is not None:
+        return "off"
+    return "resting" if health.rests(now) else health.breaker.state(now)
+
+
+def resting_keys(runtime: Runtime) -> dict[str, int]:
+    """By provider: how many of its keys rest."""
+    rings = {name: target.provider.keys for name, target in runtime.providers.items()}
+    return {name: ring.resting() for name, ring in rings.items() if isinstance(ring, Keys)}

@@ -1,0 +1,31 @@
+"""Where a request without a model goes: to the provider that it names, or that of `passthrough`.
+
+Asked twice, by `access` (what could be reached there?) and by `plan`, so it has one answer.
+"""
+
+from proxy.base.errors import BadRequest, NotFound
+from proxy.core.exchange import Exchange
+from proxy.core.target import Target
+
+
+def target_of_unnamed(x: Exchange) -> Target:
+    """Raises BadRequest, NotFound."""
+    wanted = x.incoming.headers.get("x-llm-proxy-provider")
+    if wanted is not None:
+        target = x.runtime.providers.get(wanted)
+        if target is None:
+            raise BadRequest(
+                f"there is no provider `{wanted[:200]}`",
+                code="provider_not_found",
+                param="x-llm-proxy-provider",
+            )
+        return target
+    if x.runtime.passthrough is not None:
+        return x.runtime.passthrough
+    if x.operation.has_model:
+        raise BadRequest("`model` is missing", code="missing_field", param="model")
+    raise NotFound(
+        f"`{x.incoming.method} /v1{x.path[:200]}` is not known here and the configuration names no "
+        "`passthrough` provider",
+        code="unknown_url",
+    )

@@ -1,0 +1,202 @@
+"""The plan of a request: which targets to try, in which order, and why the others are not in it.
+
+First the targets of the model asked for, then those of its fallback models, each model with its own
+strategy and its tiers in order. What cannot take the request is dropped with the reason; what is
+left is put in order, so that shares hold among those that can answer. When none is left but some
+are only not to be asked now, the last resort is a target that its vendor wants left alone (who will
+say so itself), or one with an open breaker where its model says `bypass`; the soonest back first.
+
+Invariants: no target comes again in a fallback; none of the wrong residency is ever in a plan, not
+in a fallback and not as the last resort. What is the same for all requests is worked out once for
+each route: where nothing is declared and nothing wished, each target is only asked if it is up.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from proxy.base.errors import BadRequest, OperatorError
+from proxy.core.target import Catalogue, Route, Target
+from proxy.routing.planner_checks import Checks, Dropped
+from proxy.routing.strategies.port import Ask, Strategy
+from proxy.routing.strategies.weighted import Weighted
+from proxy.routing.wishes import Wishes
+
+_MOST_KEPT = 8192  # Routes; callers choose the names that patterns make new ones of.
+
+
+class Plan(NamedTuple):
+    """`targets` in the order to try them. They are empty when nothing can take the request."""
+
+    targets: tuple[Target, ...]
+    dropped: tuple[Dropped, ...]
+
+
+class _Prepared:
+    """What is the same for all requests to a route."""
+
+    __slots__ = ("fallbacks", "plain", "route", "strategy", "tiers")
+
+    def __init__(self, route: Route, strategy: Strategy) -> None:
+        self.route = route
+        self.strategy = strategy
+        self.fallbacks = route.policy.fallback.models
+        self.tiers = _tiers(route.targets)
+        self.plain = (
+            not self.fallbacks
+            and route.off is None
+            and all(
+                target.provider.off is None
+                and target.capabilities is None
+                and target.context_window is None
+                for target in route.targets
+            )
+        )
+
+
+class Planner:
+    """Of one configuration. `strategies`: by configured model; what is not there is weighted."""
+
+    __slots__ = ("_catalogue", "_prepared", "_strategies", "_usual")
+
+    def __init__(self, catalogue: Catalogue, strategies: Mapping[str, Strategy]) -> None:
+        self._catalogue = catalogue
+        self._strategies = strategies
+        self._usual = Weighted()
+        self._prepared: dict[int, _Prepared] = {}
+
+    def plan(
+        self,
+        route: Route,
+        ask: Ask,
+        now: float,
+        *,
+        wishes: Wishes | None = None,
+        residency: str | None = None,
+        fallbacks: tuple[str, ...] | None = None,
+    ) -> Plan:
+        """The plan of a request to `route`, which its caller may use.
+
+        `fallbacks`: those that a rule names in place of the route's own; what is wished comes
+        before both. Raises BadRequest or OperatorError for a fallback that does not exist."""
+        ready = self._known(route)
+        if wishes is None and residency is None and fallbacks is None and ready.plain:
+            for target in route.targets:
+                if target.health.why_not(now) is not None:
+                    break
+            else:
+                return Plan(_ordered(ready.strategy, ready.tiers, ask), ())
+        checks = Checks(ask, now, wishes, residency, windowed=route.windowed)
+        plan = self._checked(ready, ask, checks, wishes, fallbacks)
+        return plan if plan.targets else _last_resort(plan.dropped, now)
+
+    def strategy(self, route: Route) -> Strategy:
+        """The strategy of a configured model."""
+        return self._strategies.get(route.model, self._usual)
+
+    def _known(self, route: Route) -> _Prepared:
+        # By identity: a route is large to hash, and as long as it is kept nobody else has its id.
+        ready = self._prepared.get(id(route))
+        if ready is not None:
+            return ready
+        if len(self._prepared) >= _MOST_KEPT:
+            self._prepared.clear()
+        ready = self._prepared[id(route)] = _Prepared(route, self.strategy(route))
+        return ready
+
+    def _checked(
+        self,
+        first: _Prepared,
+        ask: Ask,
+        checks: Checks,
+        wishes: Wishes | None,
+        fallbacks: tuple[str, ...] | None,
+    ) -> Plan:
+        dropped: list[Dropped] = []
+        targets = _of_route(first, ask, checks, dropped)
+        wished = wishes.fallbacks if wishes is not None else None
+        names = wished if wished is not None else fallbacks
+        for name in first.fallbacks if names is None else names:
+            route = self._fallback(name, is_wish=wished is not None)
+            if route is first.route:
+                continue
+            refusal = ask.refusal(name, route)
+            if refusal is not None:
+                dropped += [Dropped(target, refusal, "access") for target in route.targets]
+                continue
+            ready = self._known(route)
+            targets += _of_route(ready, ask, checks, dropped)
+        return Plan(_once(targets, dropped), tuple(dropped))
+
+    def _fallback(self, name: str, *, is_wish: bool) -> Route:
+        route = self._catalogue.route(name)
+        if route is not None:
+            return route
+        why = f"the fallback model `{name[:200]}` does not exist here"
+        if is_wish:
+            raise BadRequest(why, code="model_not_found", param="fallbacks")
+        raise OperatorError(why)
+
+
+def _tiers(targets: Iterable[Target]) -> tuple[tuple[Target, ...], ...]:
+    found: dict[int, list[Target]] = {}
+    for target in targets:
+        found.setdefault(target.tier, []).append(target)
+    return tuple(tuple(found[tier]) for tier in sorted(found))
+
+
+def _ordered(
+    strategy: Strategy, tiers: tuple[tuple[Target, ...], ...], ask: Ask
+) -> tuple[Target, ...]:
+    if len(tiers) == 1:
+        return strategy.order(tiers[0], ask)
+    return tuple([target for tier in tiers for target in strategy.order(tier, ask)])
+
+
+def _of_route(ready: _Prepared, ask: Ask, checks: Checks, dropped: list[Dropped]) -> list[Target]:
+    """The targets of one route that can take the request, in order."""
+    route = ready.route
+    if route.off is not None:
+        dropped += [Dropped(t, f"the model is off: {route.off}", "off") for t in route.targets]
+        return []
+    targets: list[Target] = []
+    for tier in ready.tiers:
+        left = []
+        for target in tier:
+            against = checks.against(target)
+            if against is None:
+                left.append(target)
+            else:
+                dropped.append(against)
+        targets += ready.strategy.order(tuple(left), ask)
+    return targets
+
+
+def _once(targets: list[Target], dropped: list[Dropped]) -> tuple[Target, ...]:
+    """Without those that stand further ahead already: a fallback may share them."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for target in targets:
+        key = target.provider.name, target.model
+        if key in seen:
+            dropped.append(Dropped(target, "it is tried before, as a target of this plan", "again"))
+        else:
+            seen.add(key)
+            kept.append(target)
+    return tuple(kept)
+
+
+def _last_resort(dropped: tuple[Dropped, ...], now: float) -> Plan:
+    """Of targets that are only not to be asked now, and that may be asked all the same."""
+    resort: list[Target] = []
+    left: list[Dropped] = []
+    for each in dropped:
+        if each.cause == "breaker" and _may_be_asked(each.target, now):
+            resort.append(each.target)
+        else:
+            left.append(each)
+    resort.sort(key=lambda target: target.health.opens())
+    return Plan(_once(resort, left), tuple(left))
+
+
+def _may_be_asked(target: Target, now: float) -> bool:
+    return target.policy.breaker.bypass or target.health.rests(now)

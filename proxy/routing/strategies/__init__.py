@@ -1,0 +1,1 @@
+"""In which order the targets of a model are tried: one strategy per file, all behind one port."""
