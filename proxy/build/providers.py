@@ -80,6 +80,8 @@ def provider(
         off=settings.off_reason,
         walls=walls(Scope("provider", name), settings.limits, settings.budgets),
         secrets=_secrets(settings),
+        region=settings.region,
+        residency=settings.residency,
     )
 
 

@@ -93,6 +93,7 @@ def _target(  # noqa: PLR0917 - Everything that one is made of.
         window,
         name,
         tiered,
+        model.status == "deprecated",
         policy,
         healths.of(name, target.provider, target.model, policy.breaker),
     )

@@ -69,8 +69,9 @@ def reply_of(x: Exchange, attempt: Attempt, good: Good) -> Reply:
 
 
 def _overhead(x: Exchange, last: Attempt) -> float:
-    """Seconds from the request's arrival to now that were not spent waiting for this vendor."""
-    return monotonic() - x.arrived - (last.first_byte - last.started)
+    """Seconds between the request's arrival and now that were not spent on asking vendors."""
+    asked = last.started if len(x.attempts) == 1 else min(each.started for each in x.attempts)
+    return monotonic() - x.arrived - (last.first_byte - asked)
 
 
 async def _refuse_errors(x: Exchange, provider: Provider, answer: Answer) -> None:

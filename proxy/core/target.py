@@ -76,6 +76,7 @@ class Target:
     context_window: int | None = None
     route: str = ""  # The configured model that it belongs to.
     tiered: bool = False  # Whether that has targets of several tiers.
+    deprecated: bool = False  # Whether that is: it answers, and says so.
     policy: Policy = USUAL  # Of that model.
     health: Health = field(default=UNWATCHED, compare=False)
     lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
@@ -86,6 +87,8 @@ class Target:
             named.append((b"x-llm-proxy-model", self.model.encode()))
         if self.tiered:
             named.append((b"x-llm-proxy-tier", b"%d" % self.tier))
+        if self.deprecated:
+            named.append((b"x-llm-proxy-deprecated", b"true"))
         object.__setattr__(self, "lines", tuple(named))  # Once here, and not for every answer.
 
 

@@ -29,6 +29,7 @@ async def catalogue(x: Exchange) -> Reply | None:
         for name in known.names()
         if name in x.caller.models
         and (route := known.route(name)) is not None
+        and route.off is None
         and may_know(x.caller, route)
     )
     return json_reply(dumps({"object": "list", "data": [_card(name) for name in names]}))
