@@ -148,8 +148,11 @@ def _stand(
 
 def _named(given: argparse.Namespace) -> list[Target]:
     key, model, verify = options.key(given), given.model, not given.insecure
-    pid = given.pid
-    made = [Target("url", given.url, key, model, pid, pid, f"{given.url}, as named", verify=verify)]
+    made = [
+        Target(
+            "url", given.url, key, model, None, given.pid, f"{given.url}, as named", verify=verify
+        )
+    ]
     if given.direct:
         about = f"{given.direct}, without what the others add"
         made.insert(0, Target(DIRECT, given.direct, key, model, about=about, verify=verify))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.harness.recorder import Recorder
-from bench.harness.watch import Reading
+from bench.harness.watch import Reading, serving
 
 Better = Literal["less", "more", "neither"]
 DISTURBED = 0.25
@@ -94,7 +94,7 @@ def figures(
     done = recorder.chunks if streamed else recorder.answers
     if backlog is not None and done:
         part = recorder.answers / max(recorder.all_answers, 1)
-        found["cpu_us"] = (after.judged - before.judged) / done * 1e6
+        found["cpu_us"] = serving(before, after) / done * 1e6
         found["tree_cpu_us"] = (tree + backlog * part) / done * 1e6
     others = after.machine - before.machine - tree - (after.ours - before.ours)
     found["others"] = max(others, 0.0) / seconds

@@ -117,9 +117,13 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help=f"{', '.join(SUITE)}; default: all, with --url {' and '.join(CAREFUL)}",
     )
-    group.add_argument("--duration", type=duration, help="of a window: 10s, 2m; default: 2.5s, with --url 10s")
+    group.add_argument(
+        "--duration", type=duration, help="of a window: 10s, 2m; default: 2.5s, with --url 10s"
+    )
     group.add_argument("--warmup", type=duration, help="before it; default: 700ms, 4s with peers")
-    group.add_argument("--repeat", type=_positive, help="of each measurement; default: 3, with --url 1")
+    group.add_argument(
+        "--repeat", type=_positive, help="of each measurement; default: 3, with --url 1"
+    )
     group.add_argument(
         "--retries",
         type=int,

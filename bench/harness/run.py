@@ -33,7 +33,8 @@ _SETTLE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server. `judged`: the process that is judged; `root`: the top of its tree, if local."""
+    """A server. `root`: the top of its processes, where it runs here; `judged`: that of them which
+    is judged, None: the busiest."""
 
     name: str
     url: str

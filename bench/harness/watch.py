@@ -7,7 +7,8 @@ resident memory added up, pages that processes share counted once for each.
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.measure import machine_seconds, tree
@@ -76,19 +77,29 @@ def settle(root: int, limit: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """CPU seconds so far, of all that is told apart."""
+    """CPU seconds so far, of all that is told apart. `judged`: None where nobody said who it is."""
 
-    judged: float
+    judged: float | None
     tree: float
     ours: float  # The load, the mock vendor, whoever reads this.
     machine: float
+    each: Mapping[int, float] = field(default_factory=dict)  # Of the tree, by process.
 
 
 def read(judged: int | None, root: int | None, ours: list[int]) -> Reading:
-    """Where the counters stand. Without a process there is nothing to be judged."""
+    """Where the counters stand."""
+    each = {pid: _used(pid) for pid in tree(root)} if root is not None else {}
     return Reading(
-        _used(judged) if judged is not None else 0.0,
-        tree_seconds(root) if root is not None else 0.0,
-        sum(_used(pid) for pid in ours),
-        machine_seconds(),
+        judged=_used(judged) if judged is not None else None,
+        tree=sum(each.values()),
+        ours=sum(_used(pid) for pid in ours),
+        machine=machine_seconds(),
+        each=each,
     )
+
+
+def serving(before: Reading, after: Reading) -> float:
+    """CPU seconds of the process that is judged; where nobody said who, of the busiest."""
+    if before.judged is not None and after.judged is not None:
+        return after.judged - before.judged
+    return max((used - before.each.get(pid, 0.0) for pid, used in after.each.items()), default=0.0)

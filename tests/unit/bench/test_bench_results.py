@@ -54,6 +54,14 @@ def test_figures_are_divided_by_answers() -> None:
     assert found["p50_ms"] == pytest.approx(2.0, rel=0.01)
 
 
+def test_where_nobody_says_who_serves_it_is_the_busiest() -> None:
+    before = Reading(None, 3.0, 0.0, 9.0, {1: 1.0, 2: 2.0})
+    after = Reading(None, 3.3, 0.0, 9.3, {1: 1.01, 2: 2.05, 3: 0.24})
+    found = figures(seen(2.0), before, after, streamed=False, backlog=0.0)
+    assert found["cpu_us"] == pytest.approx(240.0)
+    assert found["tree_cpu_us"] == pytest.approx(300.0)
+
+
 def test_a_server_that_is_not_here_has_no_cpu() -> None:
     nothing = Reading(0.0, 0.0, 0.0, 0.0)
     found = figures(seen(2.0), nothing, nothing, streamed=False, backlog=None)
