@@ -23,7 +23,7 @@ from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Gate
 from proxy.core.ports import Timeouts
-from proxy.core.quota import Calendar, Rule, Scope, Sliding, Walls
+from proxy.core.quota import Calendar, QuotaStore, Rule, Scope, Sliding, Walls
 from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
 from proxy.core.target import Provider, Route, Target
@@ -60,15 +60,21 @@ def _walls(scope: Scope) -> Walls:
     return Walls(rates, (Rule(scope, "budget per month", "money", _MOST, Calendar("month")),))
 
 
-def _gate() -> LimitsGate:
+def walled_gate(store: QuotaStore) -> LimitsGate:
+    """A gate that counts in this store."""
     named = {Scope("team", f"t{n}"): _walls(Scope("team", f"t{n}")) for n in range(_TEAMS)}
     named[Scope("global", "")] = _walls(Scope("global", ""))
-    store, book = MemoryQuotas(), Walled(named, {})
+    book = Walled(named, {})
     own = {("vendor", "gpt-4o"): Price.of({"input": 2_500_000_000, "output": 10_000_000_000})}
     prices = PriceTable(in_force)
     pricer = Pricer(prices, {"vendor": Vendor("openai", "http://127.0.0.1")}, own)
     bundles = Bundles(store, book)
     return LimitsGate(bundles, bundles, Most(pricer), WaitingRoom(), GateOptions())
+
+
+def no_gate() -> Gate:
+    """One that does nothing."""
+    return _NoGate()
 
 
 class _NoGate:
@@ -91,7 +97,7 @@ class _NoGate:
     def forget(self) -> None: ...
 
 
-class _Requests:
+class Requests:
     """Makes exchanges that stand before admission."""
 
     def __init__(self, keys: int) -> None:
@@ -122,6 +128,7 @@ class _Requests:
         return x
 
     async def through(self, gate: Gate, caller: Caller) -> None:
+        """One request, from admission to its settlement."""
         spent, target = self.spent, self._target
         x, attempt = self.one(caller), Attempt(target)
         reply = Reply(200, [(b"content-type", b"application/json")], body=CHAT_BODY)
@@ -146,9 +153,9 @@ class _Requests:
 
 async def _figures(rounds: int, keys: int) -> Mapping[str, list[float]]:
     """Microseconds that each step takes more with a gate than without, in each round."""
-    requests = _Requests(keys)
+    requests = Requests(keys)
     figures: dict[str, list[float]] = {name: [] for name in (*_STEPS, "all")}
-    gates: tuple[Gate, Gate] = _gate(), _NoGate()
+    gates: tuple[Gate, Gate] = walled_gate(MemoryQuotas()), _NoGate()
     ring = cycle(requests.callers)
     for _ in range(rounds):
         with_walls, without = [await _round(requests, gate, ring) for gate in gates]
@@ -158,7 +165,7 @@ async def _figures(rounds: int, keys: int) -> Mapping[str, list[float]]:
     return figures
 
 
-async def _round(requests: _Requests, gate: Gate, ring: Iterator[Caller]) -> dict[str, float]:
+async def _round(requests: Requests, gate: Gate, ring: Iterator[Caller]) -> dict[str, float]:
     requests.spent = dict.fromkeys(_STEPS, 0.0)
     for caller in islice(ring, _PER_ROUND):
         await requests.through(gate, caller)

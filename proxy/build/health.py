@@ -19,7 +19,7 @@ from proxy.stores.redis.breakers import EVERY, Heard, RedisBreakers
 
 log = logging.getLogger("llm-proxy.health")
 
-_MOST_TOLD = 500
+_MOST_TOLD = 200
 
 
 class SharedBreakers:
@@ -90,7 +90,8 @@ def standings(healths: Healths) -> list[dict[str, object]]:
     """How the targets of this worker are, for control to tell: those in trouble first, then those
     that were asked, no more than a file takes that is written once a second."""
     now = monotonic()
-    known = sorted(healths.known(), key=lambda each: (each.why_not(now) is None, -each.checked))
+    named = (each for each in healths.known() if each.name.route)
+    known = sorted(named, key=lambda each: (each.why_not(now) is None, -each.checked))
     return [_standing(each, now) for each in known[:_MOST_TOLD]]
 
 

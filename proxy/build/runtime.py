@@ -3,6 +3,7 @@
 Nothing is started here and nothing running is touched: if anything is wrong the old one goes on.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
 from proxy.core.gate import NO_PRICES, Gate, PriceList
 from proxy.core.ledger import Ledger
+from proxy.core.policy import Breaker
 from proxy.core.runtime import Runtime
 from proxy.core.target import Target
 from proxy.routing.catalogue import Models
@@ -80,7 +82,10 @@ def build(
     }
     healths = old.healths if old is not None else Healths()
     catalogue = Models(routes(settings, providers, healths, prices))
-    own = {name: Target(each) for name, each in providers.items()}
+    own = {
+        name: Target(each, health=healths.of("", name, "", Breaker(failures=sys.maxsize)))
+        for name, each in providers.items()
+    }  # There is no other that could take their place: only an operator switches them off.
     passthrough = settings.passthrough
     bearers = tokens(settings, old.tokens if old is not None else None)
     runtime = Runtime(

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import UpstreamError
+from proxy.base.errors import Unreachable, UpstreamError
 from proxy.core.health import LEFT
 from proxy.core.pauses import retry_after
 from proxy.core.target import Target
@@ -88,8 +88,11 @@ class Attempt:
         """The vendor says that nothing is left of some limit of its own, for so long."""
         target = self.target
         keys = target.provider.keys
-        if keys is None or not keys.rest(self.key, seconds):
-            target.health.rest(min(seconds, _LONGEST_REST))
+        if keys is not None:
+            if keys.rest(self.key, seconds):
+                return
+            seconds = min(seconds, keys.soonest())
+        target.health.rest(min(seconds, _LONGEST_REST))
 
     def over(self) -> None:
         """Nothing more will be learned of its target from it. Idempotent."""
@@ -105,11 +108,27 @@ class Attempt:
         self.reason = error.reason
         self.ended = monotonic()
         self.over()
+        self._give_back(error)
         self._charge(error)
         why = error.message if error.public is not None else f"refused with status {self.status}"
         log.warning("%s: %s/%s: %s", request, self.provider, self.model, why)
         if error.public is not None:
             error.message = f"the provider `{self.provider}` {error.public}"
+
+    def _give_back(self, error: UpstreamError) -> None:
+        """What was held for nothing is there for the next try, and for others, at once: an error
+        status used no tokens but was a request, what was never sent was not even that. All else
+        is charged when the exchange is settled."""
+        if self.hold is None:
+            return
+        if isinstance(error, Unreachable):
+            self.hold.cancel()
+        elif self.status >= 400:
+            self.hold.settle(0, 0)
+        else:
+            return
+        if self.kept is not None:
+            self.kept.clear()
 
     def _charge(self, error: UpstreamError) -> None:
         """What a refusal says of our key, or else of the whole target."""
@@ -123,4 +142,4 @@ class Attempt:
             if keys.failed(self.key, "auth" if no_money else reason, asked):
                 return
         if reason == "rate_limit" and asked is not None:
-            target.health.rest(asked)
+            target.health.rest(min(asked, keys.soonest()) if keys is not None else asked)

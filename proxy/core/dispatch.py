@@ -14,7 +14,7 @@ from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.failures import Failure, told
 from proxy.core.fitting import fit, window
-from proxy.core.hedge import Race, hedged, patience
+from proxy.core.hedge import HEDGED, Race, hedged, patience
 from proxy.core.pauses import pause, within
 from proxy.core.policy import USUAL, Hedge
 from proxy.core.ports import Timeouts
@@ -145,23 +145,45 @@ class Tries:
             )
             return attempt, task
 
+        beside: list[Attempt] = []
+
         async def second() -> Race | None:
             following = self._place + 1
             target = x.plan[following] if following < len(x.plan) else first.target
-            if not self._may_go_on() or not hedge.allowance.spend():
+            if not self._may_go_on() or target.health.why_not(monotonic()) is not None:
+                return None
+            if not hedge.allowance.spend():
                 return None
             attempt = self.attempt(target)
             try:
                 await self.hold(attempt)
             except ProxyError:  # The first goes on; should it fail, this one is asked in its turn.
                 return None
+            beside.append(attempt)
             return begin(attempt)
 
-        winner, good = await hedged(x, begin(first), late, second)
-        if winner.target is not first.target:
-            self._go_to(self._place + 1)
-            self._tried = 1
+        def failed(attempt: Attempt, error: UpstreamError) -> None:
+            attempt.failed(x.id, error)
+            self._failures.append(Failure(attempt.target, error))
+
+        try:
+            winner, good = await hedged(x, begin(first), late, second, failed)
+        except UpstreamError:
+            self._count_beside(first, beside)
+            raise
+        if winner is not first or (beside and beside[0].error != HEDGED):
+            self._count_beside(first, beside)
         return winner, good
+
+    def _count_beside(self, first: Attempt, beside: list[Attempt]) -> None:
+        """What was asked beside `first`, and has answered or failed, is not to be asked as if it
+        were new."""
+        for attempt in beside:
+            if attempt.target is first.target:
+                self._tried += 1
+            else:
+                self._go_to(self._place + 1)
+                self._tried = 1
 
     async def instead(self, error: UpstreamError) -> Reply:
         """The next good answer, in place of one that failed before anything of it had left."""
@@ -190,9 +212,10 @@ class Tries:
             return None
         while self._place < len(x.plan):
             target = x.plan[self._place]
-            if self._tried or target.policy.breaker.bypass:
+            health = target.health
+            if self._tried or (target.policy.breaker.bypass and health.barred is None):
                 return target
-            why = target.health.why_not(monotonic())
+            why = health.why_not(monotonic())
             if why is None:
                 return target
             x.dropped.append((target, why))
@@ -210,6 +233,8 @@ class Tries:
         if self._is_used_up() or (error.sent and not self._x.operation.has_model):
             self._go_to(len(self._x.plan))
             return
+        if _has_other_key(self._x.attempts[-1], error):
+            return  # The same target, and no pause: the key that was refused rests.
         following = self._next(target, error, found)
         wait = self._wait(target, error, found, alone=following is None)
         if wait is not None and self._x.runtime.retries.spend():
@@ -264,6 +289,13 @@ class Tries:
         if timeouts.first_token <= left:
             return timeouts
         return replace(timeouts, first_token=left, connect=min(timeouts.connect, left))
+
+
+def _has_other_key(attempt: Attempt, error: UpstreamError) -> bool:
+    """Whether it was our key that was refused, and there is another."""
+    keys = attempt.target.provider.keys
+    of_key = error.reason in {"auth", "rate_limit"}
+    return of_key and keys is not None and keys.has_other(attempt.key)
 
 
 def _is_larger(other: Target, than: Target) -> bool:

@@ -32,16 +32,18 @@ async def hedged(
     first: Race,
     late: float,
     second: Callable[[], Awaitable[Race | None]],
+    failed: Callable[[Attempt, UpstreamError], None],
 ) -> tuple[Attempt, Good]:
     """The first good answer of two tries. `second` begins the other, or says that it may not.
+    `failed` is told of one that fails while the other may still answer.
 
-    Raises the UpstreamError of the last that failed; the one that failed before it is noted."""
+    Raises the UpstreamError of the last that failed; its attempt is the last then."""
     running = [first]
     try:
         await asyncio.wait({first[1]}, timeout=late)
         if not first[1].done() and (other := await second()) is not None:
             running.append(other)
-        winner, good = await _first_good(x, running)
+        winner, good = await _first_good(x, running, failed)
     except BaseException:
         for _, task in running:
             await _stop(task)
@@ -51,12 +53,13 @@ async def hedged(
         loser.error = loser.reason = HEDGED
         loser.ended = monotonic()
         loser.over()
-    x.attempts.remove(winner)
-    x.attempts.append(winner)  # The last is the one that answers.
+    _put_last(x, winner)  # It is the one that answers.
     return winner, good
 
 
-async def _first_good(x: Exchange, running: list[Race]) -> tuple[Attempt, Good]:
+async def _first_good(
+    x: Exchange, running: list[Race], failed: Callable[[Attempt, UpstreamError], None]
+) -> tuple[Attempt, Good]:
     """Takes out of `running` what is over."""
     while True:
         await asyncio.wait({task for _, task in running}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,8 +70,14 @@ async def _first_good(x: Exchange, running: list[Race]) -> tuple[Attempt, Good]:
                 return attempt, task.result()
             except UpstreamError as error:
                 if not running:
+                    _put_last(x, attempt)
                     raise
-                attempt.failed(x.id, error)
+                failed(attempt, error)
+
+
+def _put_last(x: Exchange, attempt: Attempt) -> None:
+    x.attempts.remove(attempt)
+    x.attempts.append(attempt)
 
 
 async def _stop(task: "asyncio.Task[Good]") -> None:

@@ -29,3 +29,6 @@ class KeyRing(Protocol):
 
     def rest(self, key: int, seconds: float) -> bool:
         """This key has nothing left for so long. Whether it rests now, as for `failed`."""
+
+    def soonest(self) -> float:
+        """Seconds until a key that rests returns; infinite where there is but one."""

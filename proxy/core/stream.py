@@ -24,7 +24,14 @@ from proxy.wire.opening import Opening, data_of_error
 from proxy.wire.operations import StreamEnd
 from proxy.wire.reasons import reason_of_event
 from proxy.wire.sse import WholeEvents, missing_end
-from proxy.wire.tail import is_whole, is_whole_json, lacks_only_done, says_end, tells_error
+from proxy.wire.tail import (
+    ends_in_error,
+    is_whole,
+    is_whole_json,
+    lacks_only_done,
+    says_end,
+    tells_error,
+)
 
 if TYPE_CHECKING:
     from asyncio import Task, TimerHandle
@@ -159,7 +166,7 @@ class AnswerStream:
             self._begin()
         if not x.finished:
             await self._count_rest(rest)
-        x.complete()
+        self._complete()
         if rest:
             self._emit(rest)
         if forgot_done:
@@ -228,19 +235,32 @@ class AnswerStream:
                 x.complete()
             return data  # It waits in any case: `finish` has the whole of it.
         if not x.runtime.tokens.wants(x) or self._transcript is None:
-            x.complete()
+            self._complete()
             return data
         if not self.has_ended:
             return data  # A text that speaks of an end.
         self._transcript.feed(data)
         said = self._transcript.body()
         if said is None:
-            x.complete()
+            self._complete()
             return data
         late = HeldBack(data)
         x.filters.append(late)  # What may follow queues up behind it.
         self._counting = Tasks().spawn(self._count(said, late), name=f"count {x.id}")
         return b""
+
+    def _complete(self) -> None:
+        """All is known: settle. A vendor's own error at the end passes as it came, but an answer
+        that ends with one is not whole."""
+        x = self._x
+        if x.error is not None:
+            return  # Said before.
+        if x.finished or not x.attempts or not ends_in_error(last := x.tail.last(), self._end):
+            x.complete()
+            return
+        x.error = error = _refused(data_of_error(last))
+        x.attempts[-1].failed(x.id, error)
+        x.settle()
 
     async def _count_rest(self, rest: bytes) -> None:
         """For a stream that ended without saying so in time."""
@@ -256,7 +276,7 @@ class AnswerStream:
         x = self._x
         await x.runtime.tokens.count(x, said)
         x.filters.remove(late)
-        x.complete()
+        self._complete()
         self._emit(late.finish())
 
     def fail(self, error: UpstreamError) -> None:

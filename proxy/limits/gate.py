@@ -107,9 +107,6 @@ class LimitsGate:
 
     def hold_now(self, x: Exchange, target: Target, attempt: Attempt) -> bool:
         """As `hold`, where that can be decided at once."""
-        for earlier in x.attempts:
-            if earlier.hold is not None and earlier.error == _NEVER_SENT:
-                _give_back(earlier, earlier.hold)  # What it held is there for this one.
         asked = self._bundles.attempt(self._bundles.of(x), target.provider)
         if asked is None:
             return True

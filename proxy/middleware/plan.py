@@ -17,7 +17,7 @@ async def plan(x: Exchange) -> Reply | None:
         x.plan = planner.plan(x, route)
         return None
     targets = route.targets if route is not None else (target_of_unnamed(x),)
-    usable = tuple(target for target in targets if target.provider.off is None)
+    usable = tuple(t for t in targets if t.provider.off is None and t.health.barred is None)
     if not usable:
         raise OperatorError(
             f"nothing can answer this request now: {_reasons(targets)}",
@@ -35,4 +35,6 @@ def _refuse_slip(x: Exchange, asked: str, route: Route) -> None:
 
 
 def _reasons(targets: tuple[Target, ...]) -> str:
-    return "; ".join(f"provider `{t.provider.name}`: {t.provider.off}" for t in targets)
+    return "; ".join(
+        f"provider `{t.provider.name}`: {t.provider.off or t.health.barred}" for t in targets
+    )

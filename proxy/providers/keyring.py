@@ -12,6 +12,7 @@ rest. A single key never rests.
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Final
 
 from proxy.base.clock import monotonic
@@ -85,6 +86,11 @@ class Keys:
 
     def rest(self, key: int, seconds: float) -> bool:
         return self._rest(key, min(SPENT, seconds))
+
+    def soonest(self) -> float:
+        if len(self._fields) == 1:
+            return inf
+        return max(0.0, min(self._until) - self._clock())
 
     def resting(self) -> int:
         """How many rest now."""

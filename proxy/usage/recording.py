@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.base.clock import monotonic, wall
-from proxy.base.errors import CallerError, ProxyError, Unreachable, UpstreamError
+from proxy.base.errors import CallerError, Malformed, ProxyError, Unreachable, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.hedge import HEDGED
 from proxy.core.labels import label
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.usage.pricer import Pricer
@@ -216,12 +215,18 @@ def _usage_of_failed(x: Exchange, attempt: Attempt) -> Used:
         if (found := reported(attempt.heard)) is not None:
             return found, "upstream"
         return assumed(x.operation.medium, bytes_in(x), attempt.heard)
-    took_it = attempt.error not in {None, Unreachable.kind} and attempt.status == 0
-    took_it = took_it or attempt.error == HEDGED
-    gone = attempt.error is None and attempt.status == 0
-    if is_billed(x.operation) and (took_it or gone):
+    if is_billed(x.operation) and _took_it(attempt):
         return assumed(x.operation.medium, bytes_in(x))
     return None, None
+
+
+def _took_it(attempt: Attempt) -> bool:
+    """Whether the vendor may have begun to work: nothing speaks against it."""
+    if attempt.status and not 200 <= attempt.status < 300:
+        return False
+    if attempt.error == Malformed.kind:
+        return not attempt.status  # A web page with a good status is from somebody else.
+    return attempt.error != Unreachable.kind
 
 
 def _sum(attempts: tuple[AttemptRecord, ...]) -> Usage | None:

@@ -31,6 +31,7 @@ _DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
 _RESPONSE_END = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
 )
+_RESPONSE_ERROR = re.compile(rb'"type"\s*:\s*"(?:response\.failed|error)"')
 _ERROR = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\s*[{"])')
 
 
@@ -120,6 +121,19 @@ def is_whole(tail: bytes, end: StreamEnd) -> bool:
 def tells_error(events: bytes) -> bool:
     """Whether one of these events is an error in place of what should follow."""
     return b"error" in events and _ERROR.search(events) is not None
+
+
+def ends_in_error(tail: bytes, end: StreamEnd) -> bool:
+    """Whether a stream that came to its end did so with an error of the vendor's own."""
+    if b"error" not in tail and b"failed" not in tail:
+        return False
+    match end:
+        case StreamEnd.DONE:
+            return _DONE.search(tail) is None and _ERROR.search(tail) is not None
+        case StreamEnd.RESPONSE:
+            return _RESPONSE_ERROR.search(tail) is not None or _ERROR.search(tail) is not None
+        case StreamEnd.FRAMING:
+            return False
 
 
 def _ends_in_large_event(tail: bytes) -> bool:

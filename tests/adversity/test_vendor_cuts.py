@@ -2,6 +2,7 @@
 got for a whole answer, and what can still be said in OpenAI's shape is said so."""
 
 import asyncio
+from typing import Any
 
 import openai
 import pytest
@@ -11,7 +12,7 @@ from tests.adversity.expect import last_event, still_serves
 from tests.fakes import openai_wire as wire
 from tests.fakes.tcp import TcpProxy
 from tests.fakes.vendor import FIN, RST, Vendor, WaitFor
-from tests.integration.gateway import ALL, Gateway, gateway, settings
+from tests.integration.gateway import ALL, Gateway, gateway, settings, target
 from tests.integration.raw_caller import Caller, request
 
 BOTH_LOOPS = True
@@ -245,7 +246,15 @@ async def test_a_stream_framed_by_the_close_is_judged_by_its_last_event(
 async def test_cut_at_every_hundredth_byte_of_the_connection(vendor: Vendor, reset: bool) -> None:
     """Whatever the network does, the caller gets an error or the whole, and never half."""
     link = TcpProxy(vendor.port)
-    async with link, gateway(settings(f"http://127.0.0.1:{link.port}/v1")) as proxy:
+    patient = {"targets": [target("vendor", "gpt-4o-mini")], "breaker": {"failures": 1000}}
+    async with link:
+        url = f"http://127.0.0.1:{link.port}/v1"
+        seen = await _cut_everywhere(link, settings(url, models={"gpt-4o-mini": patient}), reset)
+    assert seen == {200, 502}
+
+
+async def _cut_everywhere(link: TcpProxy, configuration: dict[str, Any], reset: bool) -> set[int]:
+    async with gateway(configuration) as proxy:
         whole = b"".join(wire.chat_events(usage=True, model="gpt-4o-mini"))
         size, seen = 1, set()
         while True:
@@ -261,7 +270,7 @@ async def test_cut_at_every_hundredth_byte_of_the_connection(vendor: Vendor, res
             seen.add(answer.status)
             caller.leave()
             size += 97
-        assert seen == {200, 502}
+        return seen
 
 
 async def test_the_sdk_raises_when_a_stream_is_cut(proxy: Gateway, vendor: Vendor) -> None:

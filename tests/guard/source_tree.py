@@ -46,9 +46,12 @@ Rule = Callable[[Source], Iterator[str]]
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every Python file below the folders, by path."""
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return tuple(
-        Source.of(path.relative_to(ROOT).as_posix(), path.read_text()) for path in sorted(found)
-    )
+    return tuple(_source(path) for path in sorted(found))
+
+
+@cache
+def _source(path: Path) -> Source:
+    return Source.of(path.relative_to(ROOT).as_posix(), path.read_text())
 
 
 def everything() -> tuple[Source, ...]:

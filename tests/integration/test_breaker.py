@@ -33,7 +33,7 @@ def configured(*vendors: Vendor, **breaker: Any) -> dict[str, Any]:
 def health(proxy: Gateway, name: str = "v0") -> TargetHealth:
     built = proxy.app._built
     assert built is not None
-    (found,) = [each for each in built.healths.known() if each.name.provider == name]
+    (found,) = [each for each in built.healths.known() if each.name[:2] == ("m", name)]
     return found
 
 

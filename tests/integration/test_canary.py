@@ -51,7 +51,11 @@ def configuration(content: str, store: str, data: Path, vendor: str, collector: 
                 "away": provider(f"http://127.0.0.1:{closed_port()}/v1"),
             },
             "models": {
-                "gpt": {"targets": [target("vendor", "gpt-4o")], "price": {"input": 1}},
+                "gpt": {
+                    "targets": [target("vendor", "gpt-4o")],
+                    "price": {"input": 1},
+                    "breaker": {"failures": 1000},
+                },
                 "away": {"targets": [target("away", "gpt-4o")]},
             },
             "passthrough": {"provider": "vendor"},

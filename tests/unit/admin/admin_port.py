@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -11,11 +11,13 @@ from proxy.admin.doorkeeper import KeyOrRole
 from proxy.admin.endpoints import Endpoint
 from proxy.admin.routes import Sources, admin_endpoints
 from proxy.admin.server import AdminServer
-from proxy.admin.targets import Standing
 from proxy.base.jsonio import dumps, loads
 from proxy.config.settings import Settings
 from proxy.stores.postgres.identity import PostgresIdentity
 from proxy.stores.postgres.reports import PostgresReports
+
+if TYPE_CHECKING:
+    from proxy.admin.targets import Standing
 
 ADMIN = "admin-key-of-these-tests"
 
@@ -71,6 +73,7 @@ class Port:
         self.port = port
         self.settings = settings()
         self.key = ADMIN
+        self.standings: Sequence[Standing] = ()  # What workers say of targets.
 
     async def __call__(
         self,
@@ -109,12 +112,9 @@ def settings(**changed: object) -> Settings:
 
 @asynccontextmanager
 async def admin_port(
-    address: str | Callable[[], str | None] | None,
-    *,
-    standings: Callable[[], Sequence[Standing]] = tuple,
-    **changed: object,
+    address: str | Callable[[], str | None] | None, **changed: object
 ) -> AsyncIterator[Port]:
-    """The port, with the store at that address. `standings`: what workers say of targets."""
+    """The port, with the store at that address."""
     found = address if callable(address) else lambda: address
     store = PostgresIdentity(found)
 
@@ -122,7 +122,7 @@ async def admin_port(
         return port.settings
 
     server = AdminServer(NoMetrics(), lambda: {"ready": True}, (), KeyOrRole(now, store))
-    sources = Sources(store, now, PostgresReports(found), standings=standings)
+    sources = Sources(store, now, PostgresReports(found), standings=lambda: port.standings)
     endpoints = admin_endpoints(sources, "0", server.open)
     server.add(*(endpoint.route() for endpoint in endpoints))
     await server.start("127.0.0.1", 0)

@@ -54,7 +54,8 @@ async def test_a_target_is_as_bad_as_its_worst_worker() -> None:
     ill = bad.of("chat", "demo", "demo-1", settings)
     ill.end("timeout", ill.begin())
     said = [Standing("w0", standings(good), {"demo": 0}), Standing("w1", standings(bad), {})]
-    async with admin_port(None, providers=PROVIDERS, models=MODELS, standings=lambda: said) as ask:
+    async with admin_port(None, providers=PROVIDERS, models=MODELS) as ask:
+        ask.standings = said
         found = await target(ask)
         assert (found["status"], found["fault"], found["in_flight"]) == ("open", "timeout", 1)
         assert (found["availability"], found["latency"]) == (0.0, 0.25)

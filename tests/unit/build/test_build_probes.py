@@ -1,4 +1,4 @@
-"""Which providers are asked, by the configuration: only where it is wanted, and its cost is known."""
+"""Which providers are asked: only where that is wanted, and what it costs is known."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -9,7 +9,6 @@ import pytest
 from proxy.build.probes import asks, questions
 from proxy.config.settings import Settings
 from proxy.core.gate import NO_PRICES, PriceList, Rates
-from proxy.core.target import Provider
 from proxy.routing.probes import Question
 from tests.fakes.exchange import provider
 from tests.fakes.wire import FakeTransport
@@ -35,7 +34,7 @@ def asked(
             "models": {"m": {"targets": [{"provider": "acme", "model": "gpt-4o", **model}]}},
         }
     )
-    made: Provider = replace(provider("acme", FakeTransport()), off=off)
+    made = replace(provider("acme", FakeTransport()), off=off)
     return list(questions(settings, {"acme": made}, prices))
 
 
@@ -54,7 +53,9 @@ def test_the_most_that_a_completion_can_cost_is_known_before() -> None:
     assert (question.most, question.daily) == (32 * 2500 + 10_000 + 7, 500_000_000)
 
 
-@pytest.mark.parametrize("model", [{"model": "free"}, {"model": "*"}, {"capabilities": ["embeddings"]}])  # fmt: skip
+@pytest.mark.parametrize(
+    "model", [{"model": "free"}, {"model": "*"}, {"capabilities": ["embeddings"]}]
+)
 def test_without_a_model_that_has_a_price_none_is_sent(model: dict[str, Any]) -> None:
     assert asked({"probe": "completion"}, Dear(), **model) == []
 

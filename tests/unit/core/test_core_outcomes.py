@@ -47,10 +47,6 @@ WELL: dict[str, tuple[Callable[[], Case], bytes]] = {
     "stream without done": (lambda: streamed(CHUNK, LAST, USAGE), CHUNK + LAST + DONE),
     "last blank line missing": (lambda: streamed(CHUNK, LAST, DONE[:-2]), CHUNK + LAST + DONE),
     "second target": (lambda: Case([[Away("a")], [FakeAnswer([OK])]]), OK),
-    "the vendor's own error event": (
-        lambda: streamed(CHUNK, b'data: {"error":{"message":"m"}}\n\n'),
-        CHUNK + b'data: {"error":{"message":"m"}}\n\n',
-    ),
 }
 
 
@@ -106,6 +102,16 @@ BROKEN: dict[str, tuple[Callable[[], Case], type[UpstreamError], bytes]] = {
     "no end, half an event": (lambda: streamed(CHUNK, CHUNK[:-3]), Cut, CHUNK),
     "empty stream": (streamed, Cut, b""),
 }
+
+
+async def test_a_vendor_s_own_error_passes_as_it_came_and_is_no_good_end() -> None:
+    told = b'data: {"error":{"message":"m","type":"overloaded_error"}}\n\n'
+    case = streamed(CHUNK, told)
+    await case.run()
+    case.check()
+    assert case.out.body == CHUNK + told
+    assert not case.x.finished and isinstance(case.x.error, Refused)
+    assert case.x.attempts[-1].reason == "overloaded"
 
 
 @pytest.mark.parametrize(("make", "error", "body"), BROKEN.values(), ids=BROKEN)

@@ -1,6 +1,7 @@
 """Several keys at one vendor, by a clock that is moved by hand."""
 
 from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +101,7 @@ def test_where_all_rest_the_first_to_return_is_used(ring: Keys) -> None:
     assert not ring.has_other(2)
     assert not ring.failed(2, "rate_limit", 20.0)
     assert [ring.take() for _ in range(3)] == [1, 1, 1]
+    assert ring.soonest() == 10.0
 
 
 @pytest.mark.parametrize("reason", ["auth", "rate_limit"])
@@ -108,6 +110,7 @@ def test_a_single_key_never_rests(reason: str) -> None:
     assert not ring.failed(0, reason, 99.0)
     assert not ring.rest(0, 9.0)
     assert (ring.take(), ring.resting(), ring.has_other(0)) == (0, 0, False)
+    assert ring.soonest() == inf
 
 
 @pytest.mark.parametrize("reason", ["server", "timeout", "refused", "connect"])

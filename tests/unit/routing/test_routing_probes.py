@@ -73,7 +73,9 @@ async def test_what_an_answer_says(vendor: Vendor, reply: Reply, reason: str | N
     assert request.header("x-account") == "ours"
 
 
-@pytest.mark.parametrize(("model", "cap"), [("gpt-4o", "max_tokens"), ("o3-mini", "max_completion_tokens")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "cap"), [("gpt-4o", "max_tokens"), ("o3-mini", "max_completion_tokens")]
+)
 async def test_a_completion_asks_for_one_token(vendor: Vendor, model: str, cap: str) -> None:
     async with provider(vendor) as asked:
         assert await how_is(Question(asked, completion(asked, model), 1.0)) is None
