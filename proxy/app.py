@@ -25,6 +25,7 @@ from proxy.build.gate import Stores, gate, stores
 from proxy.build.health import SharedBreakers, resting_keys, sharing, standings, switches
 from proxy.build.lookup import Lookup, lookup
 from proxy.build.probes import asks
+from proxy.build.rule_failures import rule_failures
 from proxy.build.runtime import Built, build
 from proxy.config.settings import TlsFiles
 from proxy.config.snapshot import Snapshot
@@ -192,11 +193,14 @@ class App:
             spool_lost=self._spool.lost,
             spool_waiting=self._spool.waiting,
             queue=self._stores.room.waiting if self._stores is not None else 0,
+            queued=self._stores.queued() if self._stores is not None else {},
             quota_failing=self._stores.failing() if self._stores is not None else None,
             keys_failing=self._lookup.callers.why_not() if self._lookup is not None else None,
             unready=self._lookup.walls.why_not() if self._lookup is not None else None,
             targets=standings(self._built.healths),
             keys=resting_keys(self._built.runtime),
+            rules=rule_failures(self._built.runtime),
+            tasks=len(asyncio.all_tasks()),
         )
 
 

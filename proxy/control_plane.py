@@ -31,6 +31,7 @@ from proxy.config.snapshot import Snapshot
 from proxy.stores.postgres.identity import PostgresIdentity
 from proxy.stores.postgres.reports import PostgresReports
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.targets import target_states
 from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
 from proxy.usage.holds_watch import watch_holds
@@ -204,6 +205,7 @@ class ControlPlane:
         gauges.replace("spool_failing", {p.worker: int(p.spool_failing) for p in workers})
         gauges.replace("spool_waiting_records", {p.worker: p.spool_waiting for p in workers})
         gauges.replace("spool_lost_records_total", {p.worker: p.spool_lost for p in workers})
+        self._refresh_routing()
         books = self._books
         if books is None:
             return
@@ -219,6 +221,22 @@ class ControlPlane:
         gauges.replace("directory_failing", unread)
         gauges.replace("alerts_total", self._alerting.counts())
         gauges.set("alerts_waiting", self._alerting.waiting())
+
+    def _refresh_routing(self) -> None:
+        assert self._telemetry is not None
+        metrics, workers = self._telemetry.metrics, self._pulses
+        gauges, said = metrics.gauges, [each for p in workers for each in p.targets]
+        gauges.replace("target_workers", target_states(said, metrics.read))
+        resting: dict[tuple[str, ...], float] = {}
+        failures: dict[tuple[str, ...], float] = {}
+        queued: dict[tuple[str, ...], float] = {}
+        for p in workers:
+            resting |= {(name, p.worker): count for name, count in p.keys.items()}
+            queued |= {(name, p.worker): count for name, count in p.queued.items()}
+            failures |= {(name, p.worker): count for name, count in p.rules.items()}
+        gauges.replace("provider_keys_resting", resting)
+        gauges.replace("provider_queue", queued)
+        gauges.replace("rule_failures_total", failures)
 
     def _ready(self) -> dict[str, object]:
         assert self._snapshot is not None

@@ -1,10 +1,15 @@
-"""For every test: a blocking call inside the event loop, made by the proxy's own code, fails it."""
+"""For every test: a blocking call inside the event loop, made by the proxy's own code, fails it;
+collections are quick; hypothesis tries few examples, at night many (tests/examples.py)."""
 
 import gc
 from collections.abc import Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+
+from tests import examples
+
+examples.register()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,8 +23,12 @@ def no_blocking_calls() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quick_collections() -> None:
-    """What was imported by now stays: a test that collects garbage looks at its own only."""
+    """What is there before a module's tests stays: one that collects garbage looks at its own only.
+
+    Without it more processor time goes into collections than into tests: many collect at their end,
+    and all the tests that pytest has found are a million objects.
+    """
     gc.collect()
     gc.freeze()

@@ -69,7 +69,7 @@ def walled_gate(store: QuotaStore) -> LimitsGate:
     prices = PriceTable(in_force)
     pricer = Pricer(prices, {"vendor": Vendor("openai", "http://127.0.0.1")}, own)
     bundles = Bundles(store, book)
-    return LimitsGate(bundles, bundles, Most(pricer), WaitingRoom(), GateOptions())
+    return LimitsGate(bundles, bundles, Most(pricer), WaitingRoom(), GateOptions(joined=True))
 
 
 def no_gate() -> Gate:

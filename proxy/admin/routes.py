@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.admin import audit, keys, openapi, targets
+from proxy.admin import audit, keys, openapi, routing, targets
 from proxy.admin.audit import Audit
 from proxy.admin.desk import Desk
 from proxy.admin.endpoints import Endpoint, Parameter, ref
 from proxy.admin.key_usage import KeyUsage
 from proxy.admin.keys import Keys
 from proxy.admin.rotation import Rotations
+from proxy.admin.routing import Routing
 from proxy.admin.scopes import KINDS, Scopes
 from proxy.admin.targets import Standing, Targets
 from proxy.admin.usage import USAGE_PARAMETERS, usage_endpoint
@@ -65,6 +66,7 @@ def admin_endpoints(
     for collection, kind in _COLLECTIONS:
         table += _of_scopes(desk, collection, kind)
     table += _of_targets(desk, sources.standings)
+    table.append(_of_routing(desk, sources.standings))
     table += _of_audit(desk)
     row = _of_openapi(b"")
     document = dumps(openapi.openapi((*others, *table, row), release))
@@ -208,6 +210,15 @@ def _of_targets(desk: Desk, standings: Callable[[], Iterable[Standing]]) -> list
             for path, handle, operation, summary, parameters in switches
         ),
     ]  # fmt: skip
+
+
+def _of_routing(desk: Desk, standings: Callable[[], Iterable[Standing]]) -> Endpoint:
+    answers = Routing(desk, standings)
+    return Endpoint(
+        "POST", routing.PATH, answers.explain, "explain_routing",
+        "What would become of a request, and why; it is not sent.",
+        ref("Explanation"), body=ref("Explain"), refusals=(400, 404, 413, 415),
+    )  # fmt: skip
 
 
 def _of_audit(desk: Desk) -> list[Endpoint]:

@@ -73,6 +73,8 @@ def schemas() -> dict[str, Any]:
         "Target": _TARGET,
         "Provider": _PROVIDER,
         "Switch": _SWITCH,
+        "Explain": _EXPLAIN,
+        "Explanation": _EXPLANATION,
         "Error": _ERROR,
         "State": {"type": "object"},
     }
@@ -199,6 +201,29 @@ _SWITCH: Schema = _object(
         "state": {"enum": ["open", "closed", "disabled", None]},
     },
     ("object", "route", "provider", "model", "state"),
+)  # fmt: skip
+_EXPLAIN: Schema = _object(
+    {
+        "request": {"type": "object", "description": "The body, as a caller would send it."},
+        "key": {"description": "Who asks: the name of a key. Needed unless `auth: none`.", **_TEXT},
+        "headers": {"type": "object", "additionalProperties": _TEXT},
+        "path": {"default": "/v1/chat/completions", **_TEXT},
+    },
+    ("request",),
+)
+_OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
+_EXPLANATION: Schema = _object(
+    {
+        "object": {"const": "explanation"}, "config": _TEXT, "request": {"type": "object"},
+        "caller": {"type": "object"}, "steps": _OBJECTS, "refusal": _OBJECT_OR_NULL,
+        "rules": _OBJECTS, "decision": _OBJECT_OR_NULL, "model": _OBJECT_OR_NULL,
+        "walls": {"type": "object"}, "by_lot": {"type": "boolean"}, "targets": _OBJECTS,
+        "dropped": _OBJECTS, "policies": _OBJECTS,
+    },
+    (
+        *("object", "config", "request", "caller", "steps", "refusal", "rules", "decision"),
+        *("model", "walls", "by_lot", "targets", "dropped", "policies"),
+    ),
 )  # fmt: skip
 _ERROR: Schema = _object(
     {

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from proxy.build.order import BUILT
 from proxy.build.walls import has_walls, rulebook
 from proxy.config.settings import Settings
 from proxy.core.gate import Gate, PriceList, Rulebook
@@ -15,20 +16,33 @@ from proxy.core.hold_book import HoldBook
 from proxy.core.quota import Balances, QuotaStore, Rule
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
+from proxy.limits.queues import Queue, room_of_provider
 from proxy.limits.waiting import WaitingRoom
 from proxy.stores.memory.store import MemoryQuotas
 from proxy.stores.memory.unshared import UnsharedQuotas
 from proxy.stores.redis.quotas import RedisQuotas
 
+_AFTER_ADMISSION = {"prompts", "guardrails", "cache"}
+"""Steps that may take long, or answer for nothing: with them no budget is held before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
     """`shared`: what counts. `local`: the worker's own share, for when that is away. `room`: where
-    requests wait for slots."""
+    requests wait for slots. `queues`: where they wait for providers."""
 
     shared: QuotaStore
     local: QuotaStore
     room: WaitingRoom = field(default_factory=WaitingRoom)
+    queues: dict[str, WaitingRoom] = field(default_factory=dict)
+
+    def queue(self, provider: str) -> WaitingRoom:
+        """Where requests wait for room in the limits of a provider."""
+        return self.queues.setdefault(provider, room_of_provider())
+
+    def queued(self) -> dict[str, int]:
+        """How many wait, by provider."""
+        return {name: room.waiting for name, room in self.queues.items()}
 
     def expect(self, rules: Iterable[Rule]) -> None:
         """Have what was spent of these budgets fetched before anybody asks."""
@@ -91,6 +105,17 @@ def gate(
         Bundles(stores.local, rules, share=settings.worker_count),
         prices,
         stores.room,
-        GateOptions(policy.limits, policy.budgets, settings.budget_status, settings.max_queue),
+        GateOptions(
+            policy.limits,
+            policy.budgets,
+            settings.budget_status,
+            settings.max_queue,
+            joined=_AFTER_ADMISSION.isdisjoint(BUILT),
+        ),
         book=book,
+        queues={
+            name: Queue(stores.queue(name), each.queue)
+            for name, each in settings.providers.items()
+            if each.queue
+        },
     )

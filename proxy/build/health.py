@@ -101,6 +101,7 @@ def _standing(health: TargetHealth, now: float) -> dict[str, object]:
         **health.name._asdict(),
         "status": _status(health, now),
         "why": health.why_not(now),
+        "left": max(0.0, health.opens() - now),
         "mode": health.mode,
         "in_flight": health.in_flight,
         "availability": health.availability(now),

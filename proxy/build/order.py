@@ -29,8 +29,8 @@ BUILT: dict[str, Middleware] = {
 }
 
 
-BUILT_PER_ATTEMPT = {"vendor limits", "hold", "send"}
-"""Both of the first are one question to the store that counts: `Gate.hold`."""
+BUILT_PER_ATTEMPT = {"breaker", "vendor limits", "hold", "send"}
+"""Vendor limits and hold are one question to the store that counts: `Gate.hold`."""
 
 
 def middlewares(*, keep_content: bool = False) -> tuple[Middleware, ...]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from proxy.build.order import BUILT, BUILT_PER_ATTEMPT
+from proxy.build.plan_rules import chain_lines, rule_lines, target_lines
 from proxy.config.settings import Model, Settings
 from proxy.core.order import ONCE_PER_ATTEMPT, ONCE_PER_REQUEST
 from proxy.wire.operations import WITH_MODEL
 
 
 def describe(settings: Settings) -> list[str]:
-    """The resolved plan: address, models → targets, order of the steps, what passes raw."""
+    """The resolved plan: address, rules, models → targets, order of the steps, what passes raw."""
     return [
         f"listens on {settings.listen}, {_count(settings.worker_count, 'worker')}, "
         f"auth {settings.auth}, {_count(len(settings.keys), 'key')}",
@@ -17,8 +18,15 @@ def describe(settings: Settings) -> list[str]:
         "providers",
         *_providers(settings),
         "",
+        "rules, the first that holds decides",
+        *(list(rule_lines(settings)) or ["  none: the model asked for answers"]),
+        "",
         "models → targets",
-        *_models(settings),
+        *target_lines(settings),
+        "",
+        "when a target fails",
+        "  the next target of its tier, of the next tier, of the fallback models",
+        *chain_lines(settings),
         "",
         "once per request",
         "  " + _steps(ONCE_PER_REQUEST, set(BUILT)),
@@ -40,15 +48,6 @@ def _providers(settings: Settings) -> Iterator[str]:
         yield f"  everything else below /v1 goes to {settings.passthrough.provider}"
     else:
         yield "  everything else below /v1 is refused (no `passthrough`)"
-
-
-def _models(settings: Settings) -> Iterator[str]:
-    for name, model in settings.models.items():
-        total = sum(target.weight for target in model.targets)
-        for target in model.targets:
-            share = f" {100 * target.weight / total:.0f} %" if len(model.targets) > 1 else ""
-            off = settings.providers[target.provider].off_reason
-            yield f"  {name} → {target.provider}/{target.model}{share}" + (" (off)" if off else "")
 
 
 def _bodies(settings: Settings) -> Iterator[str]:

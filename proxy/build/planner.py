@@ -11,6 +11,8 @@ from proxy.limits import bounds
 from proxy.middleware.access import may_know
 from proxy.routing.asked import RequestPlanner
 from proxy.routing.planner import Planner
+from proxy.routing.wishes import wishes_of
+from proxy.wire.body import Body
 
 _MTOK = 1_000_000
 _USUAL_OUTPUT = 500
@@ -51,7 +53,9 @@ def _refusal(x: Exchange, model: str, route: Route) -> str | None:
     one that it is cleared for."""
     if not may_know(x.caller, route):
         return f"this key is not cleared for the model `{model}`"
-    wished = x.incoming.headers.get("x-llm-proxy-fallbacks") is not None
-    if wished and model not in x.caller.models:
+    if model in x.caller.models:
+        return None
+    wishes = wishes_of(x.incoming, x.body if isinstance(x.body, Body) else None)
+    if wishes is not None and wishes.fallbacks is not None:
         return f"this key may not use the model `{model}`"
     return None

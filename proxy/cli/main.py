@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from proxy.cli.check import check  # noqa: PLC0415
 
             return check(given.file, given.env)
+        case "explain":
+            from proxy.cli.explain import explain  # noqa: PLC0415
+
+            return explain(given)
         case "usage":
             return _usage(given)
         case "prices":
@@ -111,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
     _add_environment(check)
 
+    _add_explain(commands.add_parser("explain", help="what would become of a request, and why"))
     _add_usage(commands.add_parser("usage", help="what was used, by whom, and what it cost"))
     _add_prices(commands.add_parser("prices", help="look at the prices, bring newer ones"))
     _add_keys(commands.add_parser("keys", help="virtual keys of the store"))
@@ -120,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("bench", help="measure any OpenAI-compatible server", add_help=False)
     commands.add_parser("version", help="print the version")
     return parser
+
+
+def _add_explain(explain: argparse.ArgumentParser) -> None:
+    from proxy.cli.explain_options import add_parser  # noqa: PLC0415
+
+    add_parser(explain, _add_configuration)
 
 
 def _add_usage(usage: argparse.ArgumentParser) -> None:

@@ -32,6 +32,7 @@ class Attempt:
         "first_byte",
         "head",
         "heard",
+        "hedge",
         "hold",
         "kept",
         "key",
@@ -61,6 +62,7 @@ class Attempt:
         self.error: str | None = None  # ProxyError.kind.
         self.reason: str | None = None  # Of verdicts.py.
         self.rescue: str | None = None  # How it carried on with what another had begun.
+        self.hedge = False  # Whether it was sent beside one that was slow.
         self.heard: Tail | None = None  # What it answered, where another answer took its place.
         self.open = False  # Whether its target counts it among those under way.
         self.began = 0  # What its target's health wants to hear of it at the end.

@@ -51,6 +51,7 @@ class Tries:
         "_failures",
         "_fallback",
         "_filters",
+        "_need",
         "_place",
         "_tried",
         "_watchers",
@@ -67,6 +68,7 @@ class Tries:
         self._filters = tuple(x.filters)
         self._watchers = tuple(x.watchers)
         self._body = x.body.mark() if isinstance(x.body, Body) else None
+        self._need = x.need  # Of that body.
 
     @property
     def has_more(self) -> bool:
@@ -106,7 +108,7 @@ class Tries:
         """What stands before every attempt. `begun`: the answer's beginning, for the vendor to go
         on from. Raises ProxyError where it may not be made."""
         x, body = self._x, self._x.body
-        if x.attempts:
+        if x.attempts or self._failures:
             self._restore_body()
         if isinstance(body, Body):
             fit(x, body, attempt.target)
@@ -148,13 +150,13 @@ class Tries:
         beside: list[Attempt] = []
 
         async def second() -> Race | None:
-            following = self._place + 1
-            target = x.plan[following] if following < len(x.plan) else first.target
+            target = self._beside(first.target)
             if not self._may_go_on() or target.health.why_not(monotonic()) is not None:
                 return None
             if not hedge.allowance.spend():
                 return None
             attempt = self.attempt(target)
+            attempt.hedge = True
             try:
                 await self.hold(attempt)
             except ProxyError:  # The first goes on; should it fail, this one is asked in its turn.
@@ -171,9 +173,17 @@ class Tries:
         except UpstreamError:
             self._count_beside(first, beside)
             raise
-        if winner is not first or (beside and beside[0].error != HEDGED):
+        if winner is not first or (beside and beside[0].reason != HEDGED):
             self._count_beside(first, beside)
         return winner, good
+
+    def _beside(self, first: Target) -> Target:
+        """Whom to ask while `first` is late: the next, where being late may lead there."""
+        for following in self._x.plan[self._place + 1 :]:
+            if following.route == first.route or "timeout" in self._fallback.on:
+                return following
+            break
+        return first
 
     def _count_beside(self, first: Attempt, beside: list[Attempt]) -> None:
         """What was asked beside `first`, and has answered or failed, is not to be asked as if it
@@ -233,10 +243,11 @@ class Tries:
         if self._is_used_up() or (error.sent and not self._x.operation.has_model):
             self._go_to(len(self._x.plan))
             return
-        if _has_other_key(self._x.attempts[-1], error):
+        is_here = target is self._x.plan[self._place]  # Not so where one beside it failed before.
+        if is_here and _has_other_key(self._x.attempts[-1], error):
             return  # The same target, and no pause: the key that was refused rests.
         following = self._next(target, error, found)
-        wait = self._wait(target, error, found, alone=following is None)
+        wait = self._wait(target, error, found, alone=following is None) if is_here else None
         if wait is not None and self._x.runtime.retries.spend():
             await asyncio.sleep(wait)
         else:
@@ -269,6 +280,7 @@ class Tries:
         body = self._x.body
         if isinstance(body, Body) and self._body is not None:
             body.restore(self._body)
+        self._x.need = self._need
         self._x.cap = None
         self._x.left_out = 0
 

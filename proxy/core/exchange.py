@@ -27,7 +27,7 @@ from proxy.wire.tail import Tail
 if TYPE_CHECKING:
     from proxy.core.attempt import Attempt
     from proxy.core.dispatch import Tries
-    from proxy.core.gate import Need
+    from proxy.core.gate import EarlyHold, Need
     from proxy.core.quota import Grant
     from proxy.core.rules import Rule
     from proxy.core.target import Route, Target
@@ -83,6 +83,7 @@ class Exchange:
         "content",
         "counted",
         "dropped",
+        "early",
         "error",
         "filters",
         "finished",
@@ -132,6 +133,7 @@ class Exchange:
         self.model: str | None = None  # The model asked for.
         self.labels = NO_LABELS  # What the request says of itself.
         self.grant: Grant | None = None  # What was taken from limits.
+        self.early: EarlyHold | None = None  # What was held already for the first attempt.
         self.need: Need | None = None  # Where limits or budgets asked for it.
         self.cap: int | None = None  # Tokens of output to allow where the caller named no number.
         self.stream = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from proxy.core.attempt import Attempt
     from proxy.core.exchange import Exchange
-    from proxy.core.quota import Scope, Walls
+    from proxy.core.quota import Grant, Scope, Walls
     from proxy.core.target import Target
 
 
@@ -81,6 +81,15 @@ class Rates(NamedTuple):
     picture: int  # Tokens of input that one picture can be.
     window: int | None  # Tokens of context.
     most_output: int | None  # Tokens the model can make at once, where that is known.
+
+
+class EarlyHold(NamedTuple):
+    """What was held for the first attempt at admission, where both can be asked for at once."""
+
+    target: "Target"
+    need: Need | None  # As it was then: should the body change, this is of no use.
+    rates: Rates | None  # Where it has a price.
+    grant: "Grant"
 
 
 class PriceList(Protocol):

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import UpstreamError
+from proxy.base.errors import Unreachable, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.policy import Hedge
@@ -45,15 +45,19 @@ async def hedged(
             running.append(other)
         winner, good = await _first_good(x, running, failed)
     except BaseException:
-        for _, task in running:
-            await _stop(task)
+        await _stop(running)
         raise
-    for loser, task in running:
-        await _stop(task)
-        loser.error = loser.reason = HEDGED
+    _put_last(x, winner)  # It is the one that answers.
+    for loser, _ in running:
+        loser.reason = HEDGED
+        loser.error = HEDGED if loser.open else Unreachable.kind  # It never left.
         loser.ended = monotonic()
         loser.over()
-    _put_last(x, winner)  # It is the one that answers.
+    try:
+        await _stop(running)
+    except BaseException:
+        good[0].abort()
+        raise
     return winner, good
 
 
@@ -80,8 +84,14 @@ def _put_last(x: Exchange, attempt: Attempt) -> None:
     x.attempts.append(attempt)
 
 
-async def _stop(task: "asyncio.Task[Good]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def _stop(running: list[Race]) -> None:
+    """Give these tries up, all of them, also where this is cancelled while they end."""
+    for _, task in running:
+        task.cancel()
+        task.add_done_callback(_abort)
+    await asyncio.gather(*(task for _, task in running), return_exceptions=True)
+
+
+def _abort(task: "asyncio.Task[Good]") -> None:
     if not task.cancelled() and task.exception() is None:
         task.result()[0].abort()

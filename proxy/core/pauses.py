@@ -17,16 +17,16 @@ class Allowance:
     """Lets something extra be done for a share of all requests, and for a few at once: a vendor in
     trouble gets 1.1 times its load and not three times (Google SRE book, "Handling Overload")."""
 
-    __slots__ = ("_left", "_most", "_share")
+    __slots__ = ("_left", "_most", "share")
 
     def __init__(self, share: float, at_once: float = _AT_ONCE) -> None:
-        self._share = share
+        self.share = share
         self._left = self._most = at_once if share else 0.0
 
     def earn(self) -> None:
         """A request has begun."""
         if self._left < self._most:
-            self._left += self._share
+            self._left += self.share
 
     def spend(self) -> bool:
         """Whether it may be done once more."""
@@ -57,7 +57,7 @@ def retry_after(headers: HeaderPairs) -> float | None:
         if text.strip().isdigit():
             return float(text)
         return max(0.0, parsedate_to_datetime(text.decode("ascii")).timestamp() - wall())
-    except ValueError:
+    except (ValueError, OverflowError):  # The latter of dates that no calendar has.
         return None
 
 

@@ -50,6 +50,11 @@ class Hedge:
     quantile: float | None = None
     allowance: Allowance = field(default_factory=lambda: Allowance(0.05))
 
+    @property
+    def share(self) -> float:
+        """Of the requests."""
+        return self.allowance.share
+
 
 @dataclass(frozen=True, slots=True)
 class Fallback:

@@ -197,6 +197,17 @@ class QuickQuota(Quota, Protocol):
         yet. Never raises."""
 
 
+@runtime_checkable
+class JoinedQuota(Quota, Protocol):
+    """One whose store is elsewhere: asking it for two demands costs little more than for one."""
+
+    async def take_both(
+        self, demand: Demand, other: Quota, other_demand: Demand
+    ) -> tuple[Grant, Grant] | None:
+        """All of both, or nothing. None: nothing was taken, and each is to be asked for alone.
+        Raises QuotaUnknown."""
+
+
 class QuotaStore(Protocol):
     """Counts."""
 

@@ -14,6 +14,7 @@ waits for that, and nothing else does.
 """
 
 from proxy.base.errors import UpstreamError
+from proxy.core.cost_told import tell_cost
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
@@ -59,6 +60,7 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
             if x.runtime.tokens.wants(x):
                 await x.runtime.tokens.count(x, body)
             x.complete()
+            tell_cost(x, reply.headers)
             out.whole(reply.status, reply.headers, body)
             return
     sent = Sent() if reply.head.is_events and not inflate and may_need_rescue(x) else None

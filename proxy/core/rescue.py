@@ -8,7 +8,7 @@ who finished it. Where no target can, it is told the first error, not the last.
 
 from collections.abc import Sequence
 
-from proxy.base.errors import BadRequest, Malformed, ProxyError, UpstreamError
+from proxy.base.errors import BadRequest, Malformed, ProxyError, Refused, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.dispatch import Tries
 from proxy.core.exchange import Decoder, Exchange
@@ -50,6 +50,8 @@ async def rescue(x: Exchange, sent: Sent, error: UpstreamError) -> Reply | None:
                 if isinstance(failed, UpstreamError) and attempt in x.attempts:
                     attempt.failed(x.id, failed)
                 refused = failed
+                if way == "prefill" and isinstance(failed, Refused) and failed.reason == "refused":
+                    refused = BadRequest("it takes no prefill")  # The next one may.
         target = tries.moved(target, refused)
     return None
 
@@ -85,7 +87,7 @@ def _reply(  # noqa: PLR0917 - What the rescue has in hand, once.
     way: Rescue = "prefill" if attempt.rescue == "prefill" else "restart"
     mark = rescue_event(way, attempt.provider, attempt.model, sent)
     carried: Decoder = Prefilled(sent, mark) if way == "prefill" else Repeated(sent, mark)
-    x.filters.append(carried)
+    x.filter(carried, for_attempt=True)
     x.filters += kept
     x.announce_attempt(reply, known)
     return reply

@@ -58,8 +58,8 @@ def reply_of(x: Exchange, attempt: Attempt, good: Good) -> Reply:
     headers += target.lines
     if len(x.attempts) > 1:
         headers.append((b"x-llm-proxy-attempts", b"%d" % len(x.attempts)))
-        if x.route is not None and target.route != x.route.model:
-            headers.append((b"x-llm-proxy-fallback-from", x.route.model.encode()))
+    if (route := x.route) is not None and target.route and target.route != route.model:
+        headers.append((b"x-llm-proxy-fallback-from", route.model.encode()))
     if x.left_out:
         headers.append((b"x-llm-proxy-context", b"windowed"))
     if x.rule is not None:

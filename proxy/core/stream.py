@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.base.clock import monotonic
 from proxy.base.errors import Cut, Malformed, Refused, TimedOut, UpstreamError
 from proxy.base.tasks import Tasks
+from proxy.core.cost_told import tell_cost
 from proxy.core.counting import HeldBack
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Answer, Out
@@ -118,12 +119,16 @@ class AnswerStream:
             data = self._inflate.feed(data)
         x = self._x
         x.tail.feed(data)
-        for decoder in x.filters:
-            data = decoder.feed(data)
+        try:
+            for decoder in x.filters:
+                data = decoder.feed(data)
+        except UpstreamError as error:
+            self.failure = error  # Ours: the vendor's own end heals nothing.
+            raise
         if data and self._opening is not None:
             data = self._opened(self._opening, data)
         if data:
-            if self._sent is not None and tells_error(data):
+            if self._sent is not None and not x.finished and tells_error(data):
                 raise self._told(data_of_error(data))
             if says_end(data, self._end) or x.tail.total == self._reply.head.length:
                 data = self._last_piece(data)
@@ -182,6 +187,7 @@ class AnswerStream:
         x.complete()
         for watcher in x.watchers:
             watcher(body)
+        tell_cost(x, self._reply.headers)
         self._out.whole(self._reply.status, self._reply.headers, body)
 
     def close(self) -> None:

@@ -49,6 +49,9 @@ _TABLE: dict[str, Verdict] = {
     "content_filter": Verdict(again=False, other=False, trigger="content_filter"),
 }
 
+REASONS = frozenset((*_TABLE, "refused", "hedged"))
+"""All that are known."""
+
 TARGET_AT_FAULT = frozenset(
     ("connect", "reset", "server", "overloaded", "malformed", "cut", "timeout")
 )

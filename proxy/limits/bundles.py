@@ -15,6 +15,7 @@ from proxy.core.gate import Rulebook
 from proxy.core.quota import (
     NO_WALLS,
     Grant,
+    JoinedQuota,
     QuickQuota,
     Quota,
     QuotaStore,
@@ -52,6 +53,7 @@ class Bundle:
     caller: Caller
     rates: Quota | None
     take_now: TakeNow | None  # Of the rates, where the store decides at once.
+    joined: JoinedQuota | None  # The rates, where their store is asked for two quotas at once.
     counts_tokens: bool
     budgets: tuple[Rule, ...]
     per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
@@ -138,6 +140,7 @@ class Bundles:
             caller,
             quota,
             _at_once(quota),
+            quota if isinstance(quota, JoinedQuota) else None,
             any(rule.measure == "tokens" for rule in rates),
             tuple(rule for _, walls in found for rule in walls.budgets),
             min(lowest) if lowest else None,

@@ -12,16 +12,24 @@ from dataclasses import dataclass
 from proxy.base.errors import ProxyError, Unreachable
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.gate import Need, PriceList, Rates
+from proxy.core.gate import EarlyHold, Need, PriceList
 from proxy.core.hold_book import HoldBook
-from proxy.core.quota import Demand, Grant, Quota, QuotaExceeded, QuotaUnknown, Scope
-from proxy.core.reply import Reply
+from proxy.core.quota import (
+    Demand,
+    Grant,
+    JoinedQuota,
+    Quota,
+    QuotaExceeded,
+    QuotaUnknown,
+    Scope,
+)
 from proxy.core.target import Target
-from proxy.limits import answers, bounds
-from proxy.limits.bundles import AttemptQuota, Bundles
+from proxy.limits import answers, bounds, holding
+from proxy.limits.bundles import AttemptQuota, Bundle, Bundles
 from proxy.limits.closer import closer_need
-from proxy.limits.meter import Meter
+from proxy.limits.holding import Priced
 from proxy.limits.need import need_of
+from proxy.limits.queues import NO_QUEUES, Queues
 from proxy.limits.telling import Policy, say_degraded, tell
 from proxy.limits.waiting import WaitingRoom
 
@@ -36,16 +44,13 @@ class GateOptions:
     budgets: Policy = "deny"
     budget_status: int = 429
     max_queue: int = 0
-
-
-_Priced = tuple[Need, Rates, bounds.Able]
-"""What the money of an attempt is reckoned from."""
+    joined: bool = False  # Nothing that takes long stands between admission and the first hold.
 
 
 class LimitsGate:
     """The Gate of a configuration."""
 
-    __slots__ = ("_book", "_bundles", "_local", "_options", "_prices", "_room")
+    __slots__ = ("_book", "_bundles", "_local", "_options", "_prices", "_queues", "_room")
 
     def __init__(
         self,
@@ -56,9 +61,11 @@ class LimitsGate:
         options: GateOptions,
         *,
         book: HoldBook | None = None,
+        queues: Queues = NO_QUEUES,
     ) -> None:
         """`local`: the worker's own share of everything, for when the store is away. `book`: where
-        holds of money outlive the worker."""
+        holds of money outlive the worker. `queues`: before providers."""
+        self._queues = queues
         self._book = book
         self._bundles = bundles
         self._local = local
@@ -98,6 +105,8 @@ class LimitsGate:
         if rates is None:
             return
         try:
+            if bundle.joined is not None and await self._take_both(x, bundle, bundle.joined):
+                return
             x.grant = await self._take_rates(x, rates, counts_tokens=bundle.counts_tokens)
         except QuotaUnknown:
             say_degraded(x, "limits", self._options.limits)
@@ -107,10 +116,12 @@ class LimitsGate:
 
     def hold_now(self, x: Exchange, target: Target, attempt: Attempt) -> bool:
         """As `hold`, where that can be decided at once."""
+        if x.early is not None and self._held_early(x, x.early, attempt):
+            return True
         asked = self._bundles.attempt(self._bundles.of(x), target.provider)
         if asked is None:
             return True
-        if asked.take_now is None:
+        if asked.take_now is None or (self._queues and self._is_queued(target)):
             return False
         priced, tokens, money, least = self._asked(x, target, asked)
         grant = asked.take_now(tokens, money, least)
@@ -146,24 +157,80 @@ class LimitsGate:
             grant, priced = await self._take_attempt(x, target, asked, own.quota)
         self._held(x, attempt, asked, grant, priced)
 
+    def _is_queued(self, target: Target) -> bool:
+        """Whether others wait for this provider: nobody overtakes them."""
+        queue = self._queues.get(target.provider.name)
+        return queue is not None and queue.room.waiting > 0
+
+    async def _take_both(self, x: Exchange, bundle: Bundle, rates: JoinedQuota) -> bool:
+        """Admit it and hold for the one target that it can go to. False: nothing was taken."""
+        route = x.route
+        if (
+            not self._options.joined
+            or route is None
+            or len(route.targets) > 1
+            or self._room.waiting
+        ):
+            return False
+        target = route.targets[0]
+        if self._queues and self._is_queued(target):
+            return False
+        asked = self._bundles.attempt(bundle, target.provider)
+        if asked is None:
+            return False
+        try:
+            priced, tokens, money, least = self._asked(x, target, asked)
+        except ProxyError:  # It is told when it comes to that: another refusal may come before.
+            return False
+        limits = Demand(x.id, bounds.tokens(bounds.need(x)) if bundle.counts_tokens else 0)
+        demand = Demand(f"{x.id}/1", tokens, money, least)
+        both = await rates.take_both(limits, asked.quota, demand)
+        if both is None:
+            return False
+        x.grant, hold = both
+        x.early = EarlyHold(target, x.need, None if priced is None else priced[1], hold)
+        return True
+
+    def _held_early(self, x: Exchange, early: EarlyHold, attempt: Attempt) -> bool:
+        """Make what was held at admission the hold of this attempt, where it is that."""
+        x.early = None
+        target, need, rates, grant = early
+        if target is not attempt.target or need is not x.need:
+            grant.cancel()
+            return False
+        if need is None or rates is None:
+            attempt.hold = grant
+        elif need.output is not None:
+            attempt.hold = grant
+            if grant.money and self._book is not None:
+                attempt.kept = self._book.keep(x, attempt, grant.money, need[0], need.output)
+        else:
+            asked = self._bundles.attempt(self._bundles.of(x), target.provider)
+            assert asked is not None  # It was asked for.
+            priced = need, rates, bounds.able(need, rates, stream=x.stream)
+            self._held(x, attempt, asked, grant, priced)
+        return True
+
     def _held(
         self,
         x: Exchange,
         attempt: Attempt,
         asked: AttemptQuota,
         grant: Grant,
-        priced: _Priced | None,
+        priced: Priced | None,
     ) -> None:
         attempt.hold = grant
         if priced is None:
             return
         if grant.money and self._book is not None:
-            attempt.kept = self._book.keep(x, attempt, grant.money, *_bound(priced, grant))
+            attempt.kept = self._book.keep(x, attempt, grant.money, *holding.bound(priced, grant))
         if asked.hard and priced[0].output is None:
-            _bound_output(x, attempt, grant, priced)
+            holding.bound_output(x, attempt, grant, priced)
 
     def settle(self, x: Exchange) -> None:
         """Charge what was used; give back what a request that was never sent had taken."""
+        if x.early is not None:
+            x.early.grant.cancel()
         tokens, sent = 0, False
         for attempt in x.attempts:
             usage, hold = attempt.usage, attempt.hold
@@ -173,7 +240,7 @@ class LimitsGate:
             if hold is not None:
                 if reached:
                     cost = attempt.cost
-                    hold.settle(used, _charge(attempt, hold) if cost is None else cost)
+                    hold.settle(used, holding.charge(attempt, hold) if cost is None else cost)
                     if attempt.kept is not None:
                         attempt.kept.clear()
                 else:
@@ -186,6 +253,14 @@ class LimitsGate:
                 x.grant.cancel()
             if self._room.waiting:
                 self._wake(x)
+        if self._queues:
+            self._wake_queues(x)
+
+    def _wake_queues(self, x: Exchange) -> None:
+        for attempt in x.attempts:
+            queue = self._queues.get(attempt.provider)
+            if queue is not None and queue.room.waiting:
+                queue.room.wake_all()
 
     def _wake(self, x: Exchange) -> None:
         """Let those go on who wait for the slot that this request had."""
@@ -220,27 +295,35 @@ class LimitsGate:
 
     async def _take_attempt(
         self, x: Exchange, target: Target, asked: AttemptQuota, quota: Quota
-    ) -> tuple[Grant, _Priced | None]:
+    ) -> tuple[Grant, Priced | None]:
         id = f"{x.id}/{len(x.attempts) + 1}"
+        queue = self._queues.get(target.provider.name)
         priced, tokens, money, least = self._asked(x, target, asked)
+        demand = Demand(id, tokens, money, least)
         try:
-            return await quota.take(Demand(id, tokens, money, least)), priced
+            if queue is not None and queue.room.waiting:
+                return await queue.take(x, target.provider, quota, demand), priced
+            return await quota.take(demand), priced
         except QuotaExceeded as no:
             if no.denial.level.rule.measure == "tokens":
                 need = await self._closer_for_tokens(x, no, target)
             else:
-                need = await _closer_for_money(x, no, target, priced)
-            if need is None:
+                need = await holding.closer_for_money(x, no, target, priced)
+            if need is None and queue is None:
                 raise self._refusal(no) from None
-        priced, tokens, money, least = self._asked(x, target, asked, need)
+        if need is not None:
+            priced, tokens, money, least = self._asked(x, target, asked, need)
+            demand = Demand(id, tokens, money, least)
         try:
-            return await quota.take(Demand(id, tokens, money, least)), priced
+            if queue is not None:
+                return await queue.take(x, target.provider, quota, demand), priced
+            return await quota.take(demand), priced
         except QuotaExceeded as no:
             raise self._refusal(no) from None
 
     def _asked(
         self, x: Exchange, target: Target, asked: AttemptQuota, need: Need | None = None
-    ) -> tuple[_Priced | None, int, int, int]:
+    ) -> tuple[Priced | None, int, int, int]:
         """What an attempt is to take: tokens, money, and the least of that."""
         if not (asked.counts_tokens or asked.has_money):
             return None, 0, 0, 0
@@ -257,7 +340,7 @@ class LimitsGate:
 
     def _priced(
         self, x: Exchange, target: Target, asked: AttemptQuota, need: Need
-    ) -> _Priced | None:
+    ) -> Priced | None:
         """Raises OperatorError for what has no price where a wall would have to know it."""
         has_model = x.operation.has_model
         if not asked.has_money or (not has_model and bounds.is_free(x)):
@@ -292,54 +375,12 @@ class LimitsGate:
         return answers.limit_reached(no.denial)
 
 
-async def _closer_for_money(
-    x: Exchange, no: QuotaExceeded, target: Target, priced: _Priced | None
-) -> Need | None:
-    level = no.denial.level
-    if level.rule.measure != "money" or priced is None:
-        return None
-    need, rates, most = priced
-    _, least = bounds.money(bounds.at_best(need), rates, most)
-    if least > level.remaining:
-        return None
-    return await closer_need(x, need, (target.model,))
-
-
-def _bound_output(x: Exchange, attempt: Attempt, grant: Grant, priced: _Priced) -> None:
-    """See to it that an answer without a cap cannot cost more than is held: a cap, or a meter on a
-    stream."""
-    need, rates, most = priced
-    whole, _ = bounds.money(*priced)
-    if grant.money < whole or x.cap is not None or not (most.certain or x.stream):
-        x.cap = bounds.cap(need, rates, grant.money, most)
-    elif not most.certain:
-        x.on_reply(lambda reply: _meter(x, attempt, reply, Meter(need, rates, grant, attempt.kept)))
-
-
-def _meter(x: Exchange, attempt: Attempt, reply: Reply, meter: Meter) -> None:
-    if attempt is x.attempts[-1] and reply.answer is not None and reply.head.is_events:
-        meter.watch(x, reply.answer)
-
-
 def _give_back(attempt: Attempt, hold: Grant) -> None:
     hold.cancel()
     if attempt.kept is not None:
         attempt.kept.clear()
 
 
-def _bound(priced: _Priced, grant: Grant) -> tuple[int, int]:
-    """Tokens of input and of output, what the money is held for."""
-    need, rates, _ = priced
-    if need.output is not None:
-        return need.input, need.output
-    return need.input, bounds.affordable(need, rates, grant.money)
-
-
 def _models(x: Exchange) -> tuple[str, ...]:
     """The vendors' names of all that it may go to."""
     return tuple({target.model for target in x.route.targets}) if x.route is not None else ()
-
-
-def _charge(attempt: Attempt, hold: Grant) -> int:
-    """What an attempt without a known cost is charged: all that was held, if it used anything."""
-    return hold.money if attempt.usage is not None else 0

@@ -4,6 +4,7 @@ from proxy.base.errors import BadRequest, NotFound
 from proxy.base.redact import redact
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
+from proxy.core.rules import Rule
 from proxy.middleware.access import may_know
 
 AUTO = "auto"
@@ -15,8 +16,12 @@ async def rules(x: Exchange) -> Reply | None:
     for one that no header could carry.
 
     A body without a model goes on without a route: several of OpenAI's operations have a
-    default model, which only the vendor of `passthrough` knows."""
+    default model, which only the vendor of `passthrough` knows. All that rules say of it is whether
+    it has to stay in the house."""
     if x.model is None:
+        found = x.runtime.rules.decide(x) if x.runtime.rules is not None else None
+        if found is not None and found.local:
+            x.rule = Rule(found.name, local=True)
         return None
     if len(x.model) > _LONGEST or not x.model.isprintable():
         x.model = None  # No name: neither the record nor anybody else is to hold it.

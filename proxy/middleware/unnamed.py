@@ -10,6 +10,20 @@ from proxy.core.target import Target
 
 def target_of_unnamed(x: Exchange) -> Target:
     """Raises BadRequest, NotFound."""
+    target = _named(x)
+    provider = target.provider
+    ruled = "local" if x.rule is not None and x.rule.local else None
+    for wanted in (ruled, x.incoming.headers.get("x-llm-proxy-residency")):
+        if wanted is not None and wanted != provider.residency:
+            raise BadRequest(
+                f"this request is for {wanted[:20]} providers only, and `{provider.name}` is "
+                f"{provider.residency}",
+                code="no_target_meets_request",
+            )
+    return target
+
+
+def _named(x: Exchange) -> Target:
     wanted = x.incoming.headers.get("x-llm-proxy-provider")
     if wanted is not None:
         target = x.runtime.providers.get(wanted)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from proxy.core.exchange import Exchange
 from proxy.core.rules import Rule
 from proxy.routing.facts import Facts, facts_of
+from proxy.routing.rules import Rule as RoutingRule
 from proxy.routing.rules import Rules
 
 
@@ -29,8 +30,11 @@ class AgentsAndRules:
 
     def decision(self, facts: Facts) -> Rule | None:
         """The same, of a request that is not under way."""
-        found = self.rules.match(facts) if self.rules.ordered else None
-        agent = self._agents.get(facts.agent) if facts.agent is not None else None
+        return self.of(self.rules.match(facts) if self.rules.ordered else None, facts.agent)
+
+    def of(self, found: RoutingRule[Rule] | None, name: str | None) -> Rule | None:
+        """What is decided by the rule that was found, and by the entry of the agent `name`."""
+        agent = self._agents.get(name) if name is not None else None
         if found is None:
             return agent
         rule = found.decision

@@ -9,9 +9,10 @@ from proxy.base.clock import monotonic
 from proxy.core.exchange import Exchange
 from proxy.core.target import Route, Target
 from proxy.routing.facts import Facts, facts_of
-from proxy.routing.planner import Planner
+from proxy.routing.planner import Plan, Planner
 from proxy.routing.planner_refusal import nothing_left
 from proxy.routing.strategies.complexity import complexity
+from proxy.routing.strategies.port import Strategy
 from proxy.routing.wishes import wishes_of
 from proxy.wire.asked import CAPS, MOST_TOKENS
 from proxy.wire.body import Body
@@ -126,18 +127,30 @@ class RequestPlanner:
         self._prices = prices
         self._refusal = refusal
 
-    def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
-        """The targets that can take the request, in the order to try them."""
+    def ask(self, x: Exchange) -> Asked:
+        """What may be known of the request."""
+        return Asked(x, self._prices, self._refusal)
+
+    def strategy(self, route: Route) -> Strategy:
+        """By which the targets of this model are put in order."""
+        return self._planner.strategy(route)
+
+    def look(self, x: Exchange, route: Route, ask: Asked, now: float) -> Plan:
+        """The plan, and what is not in it. Nothing is noted, and none is no error."""
         body, rule = x.body, x.rule
-        now = monotonic()
-        plan = self._planner.plan(
+        return self._planner.plan(
             route,
-            Asked(x, self._prices, self._refusal),
+            ask,
             now,
             wishes=wishes_of(x.incoming, body if isinstance(body, Body) else None),
             residency="local" if rule is not None and rule.local else None,
             fallbacks=rule.fallback if rule is not None else None,
         )
+
+    def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
+        """The targets that can take the request, in the order to try them."""
+        now = monotonic()
+        plan = self.look(x, route, self.ask(x), now)
         if plan.dropped:
             x.dropped += [(each.target, each.reason) for each in plan.dropped]
         if not plan.targets:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from proxy.base.jsonio import dumps
 from proxy.base.redact import redact
+from proxy.telemetry.failures import reason_of
 from proxy.wire.record import UsageRecord
 
 _LONGEST = 128
@@ -52,6 +53,7 @@ def _details(record: UsageRecord) -> tuple[tuple[str, object], ...]:
         ("served_model", _served_model(record)),
         ("rule", record.rule),
         ("attempts", len(record.attempts)),
+        ("reasons", [why for each in record.attempts if (why := reason_of(each)) is not None]),
         ("error", record.error),
         ("code", record.code),
         ("stream", record.stream),

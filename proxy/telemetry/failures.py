@@ -17,4 +17,9 @@ def of_request(record: UsageRecord) -> str | None:
 
 def of_attempt(attempt: AttemptRecord) -> str | None:
     """Why the CLIENT span has failed, or None."""
-    return str(attempt.status) if attempt.status >= 400 else attempt.error
+    return str(attempt.status) if attempt.status >= 400 else reason_of(attempt)
+
+
+def reason_of(attempt: AttemptRecord) -> str | None:
+    """The word for it, whatever the status: core/verdicts.py. None: it has not failed."""
+    return attempt.reason or attempt.error

@@ -126,7 +126,7 @@ class GenAiMetrics:
     def _error(self, attempt: AttemptRecord) -> str:
         if attempt.status >= 400:
             return status_label(attempt.status)
-        return "" if attempt.error is None else self._read.errors.get(attempt.error, OTHER)
+        return "" if attempt.error is None else self._read.reason(attempt)
 
     def _metric(self, table: _Table, now: int) -> Metric:
         return Metric(

@@ -10,6 +10,8 @@ from typing import get_args
 
 from proxy.base import errors
 from proxy.core.accounting import WORKER_DIED
+from proxy.core.verdicts import REASONS
+from proxy.telemetry import failures
 from proxy.telemetry.bounded import NONE, OTHER
 from proxy.telemetry.options import Known, Label
 from proxy.wire.operations import MODELS, PASSTHROUGH, WITH_MODEL
@@ -54,6 +56,7 @@ class Labels:
         self.operations = vocabulary(OPERATIONS)
         self.outcomes = vocabulary(OUTCOMES)
         self.errors = vocabulary(ERROR_KINDS)
+        self.reasons = vocabulary(ERROR_KINDS | REASONS)
         self._readers: Mapping[Label, Reader] = {
             "model": self.model,
             "provider": self.provider,
@@ -95,9 +98,15 @@ class Labels:
         name = self.upstream_models.get(attempt.model, OTHER)
         return self.model(record) if name == OTHER else name
 
-    def error(self, attempt: AttemptRecord) -> str:
-        """`completed`, or what went wrong."""
-        return "completed" if attempt.error is None else self.errors.get(attempt.error, OTHER)
+    def route(self, attempt: AttemptRecord, record: UsageRecord) -> str:
+        """The configured model that the attempt's target belongs to."""
+        return (
+            self.model(record) if attempt.route is None else self.models.get(attempt.route, OTHER)
+        )
+
+    def reason(self, attempt: AttemptRecord) -> str:
+        """Why it failed; `none`: it did not."""
+        return self.reasons.get(failures.reason_of(attempt), OTHER)
 
 
 def status_label(status: int) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from proxy.telemetry.bounded import OTHER, Bounded, Key
+from proxy.telemetry.attempt_counts import AttemptCounts
+from proxy.telemetry.bounded import Bounded, Key
 from proxy.telemetry.exposition import (
     OPENMETRICS,
     PROMETHEUS,
@@ -27,7 +28,6 @@ from proxy.telemetry.series import TOKEN_TYPES, Counts, Tally, Timings
 from proxy.wire.record import UsageRecord
 
 _TIMING_LABELS = frozenset(("model", "provider", "operation"))
-_ATTEMPT_LABELS = ("provider", "outcome")
 _REASONS = 64
 _MICRO = 1e-6
 
@@ -42,7 +42,7 @@ class Metrics:
         self, known: Known, options: MetricsOptions | None = None, *, version: str = "0"
     ) -> None:
         self._options = options or MetricsOptions()
-        self._read = Labels(known)
+        self.read = Labels(known)
         self._before: dict[str, Callable[[], None]] = {}
         self.gauges = Gauges()
         self.gauges.set("build_info", 1, version)
@@ -52,7 +52,7 @@ class Metrics:
         """Take the names of a new configuration; what was counted for old names is not told any
         more, so that names that come and go cannot fill the tables. Other labels or sizes begin
         anew, which Prometheus takes for a restart."""
-        self._read = Labels(known)
+        self.read = Labels(known)
         if options is not None and options != self._options:
             self._options = options
             self._begin()
@@ -60,8 +60,7 @@ class Metrics:
         self._set_readers()
         self._counts.keep(partial(self._wanted, self._labels))
         self._timings.keep(partial(self._wanted, self._timing_labels))
-        for tallies in (self._attempts, self._retries, self._fallbacks):
-            tallies.keep(lambda key: self._read.allows("provider", key[0]))
+        self._attempts.keep(self.read)
 
     def _begin(self) -> None:
         options = self._options
@@ -69,22 +68,20 @@ class Metrics:
         self._timing_labels = tuple(x for x in options.labels if x in _TIMING_LABELS)
         self._counts = Bounded(Counts, width=len(self._labels), size=options.label_sets)
         self._timings = Bounded(Timings, width=len(self._timing_labels), size=options.timing_sets)
-        self._attempts = Bounded(Tally, width=2, size=options.label_sets)
-        self._retries = Bounded(Tally, width=1, size=options.label_sets)
-        self._fallbacks = Bounded(Tally, width=1, size=options.label_sets)
+        self._attempts = AttemptCounts(options.label_sets)
         self._refusals = Bounded(Tally, width=1, size=_REASONS)
         self._set_readers()
 
     def _set_readers(self) -> None:
-        self._readers = self._read.readers(self._labels)
-        self._timing_readers = self._read.readers(self._timing_labels)
+        self._readers = self.read.readers(self._labels)
+        self._timing_readers = self.read.readers(self._timing_labels)
 
     def observe(self, record: UsageRecord) -> None:
         """Count one record."""
         self._counts.at(tuple([read(record) for read in self._readers])).observe(record)
         self._timings.at(tuple([read(record) for read in self._timing_readers])).observe(record)
         if record.attempts:
-            self._observe_attempts(record)
+            self._attempts.observe(record, self.read)
         if record.outcome == "refused":
             self._refusals.at((record.code or record.error or "refused",)).count += 1
 
@@ -100,7 +97,8 @@ class Metrics:
         page = Exposition(openmetrics=wants_openmetrics(accept))
         self._tell_counts(page)
         self._tell_timings(page)
-        self._tell_tallies(page)
+        self._attempts.tell(page)
+        self._tell_refusals(page)
         self._tell_itself()
         self.gauges.tell(page)
         return page.text()
@@ -111,18 +109,7 @@ class Metrics:
         return OPENMETRICS if wants_openmetrics(accept) else PROMETHEUS
 
     def _wanted(self, labels: Iterable[Label], key: Key) -> bool:
-        return all(map(self._read.allows, labels, key))
-
-    def _observe_attempts(self, record: UsageRecord) -> None:
-        before = None
-        for attempt in record.attempts:
-            provider = self._read.providers.get(attempt.provider, OTHER)
-            self._attempts.at((provider, self._read.error(attempt))).count += 1
-            if before is not None:
-                same = (before.provider, before.model) == (attempt.provider, attempt.model)
-                left = self._read.providers.get(before.provider, OTHER)
-                (self._retries if same else self._fallbacks).at((left,)).count += 1
-            before = attempt
+        return all(map(self.read.allows, labels, key))
 
     def _tell_counts(self, page: Exposition) -> None:
         told = [(label_text(self._labels, key), each) for key, each in self._counts.items()]
@@ -181,24 +168,14 @@ class Metrics:
             _MICRO,
         )
 
-    def _tell_tallies(self, page: Exposition) -> None:
-        for name, about, labels, table in (
-            ("attempts_total", "Tries at a vendor.", _ATTEMPT_LABELS, self._attempts),
-            ("retries_total", "Second tries at the same target.", ("provider",), self._retries),
-            (
-                "fallbacks_total",
-                "Times that this provider was given up for another target.",
-                ("provider",),
-                self._fallbacks,
-            ),
-            ("refusals_total", "Requests refused, by reason.", ("reason",), self._refusals),
-        ):
-            samples = ((label_text(labels, key), tally.count) for key, tally in table.items())
-            page.family(name, "counter", about, samples)
+    def _tell_refusals(self, page: Exposition) -> None:
+        told = self._refusals.items()
+        samples = ((label_text(("reason",), key), tally.count) for key, tally in told)
+        page.family("refusals_total", "counter", "Requests refused, by reason.", samples)
 
     def _tell_itself(self) -> None:
-        tallies = (self._attempts, self._retries, self._fallbacks, self._refusals)
-        folded = self._counts.folded + self._timings.folded + sum(t.folded for t in tallies)
+        tables = (self._counts, self._timings, self._attempts, self._refusals)
+        folded = sum(table.folded for table in tables)
         self.gauges.set("metrics_label_sets", len(self._counts) + len(self._timings))
         self.gauges.set("metrics_folded_total", folded + self.gauges.folded)
 

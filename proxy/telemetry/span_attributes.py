@@ -55,6 +55,10 @@ class Words:
             "llm_proxy.request_id": record.id,
             "llm_proxy.provider": attempt.provider,
             "llm_proxy.attempt": number,
+            "llm_proxy.route": attempt.route,
+            "llm_proxy.reason": failures.reason_of(attempt),
+            "llm_proxy.rescue": attempt.rescue,
+            "llm_proxy.hedge": attempt.hedge or None,
             "llm_proxy.usage_source": attempt.usage_source,
         }
         if attempt.cost is not None:

@@ -50,6 +50,7 @@ def _record(holds: Sequence[HoldLine]) -> UsageRecord:
         tags=more.tags,
         model=standing.model,
         route=standing.route,
+        rule=standing.rule,
         served_provider=standing.provider,
         served_model=standing.target or None,
         error=WORKER_DIED,
@@ -78,4 +79,5 @@ def _attempt(hold: HoldLine) -> AttemptRecord:
         usage_source="estimated",
         cost=Cost(held.money, request=held.money),  # One sum, whatever it would have been for.
         span=hold.more.attempt if hold.more is not None else None,
+        route=standing.via,
     )

@@ -26,6 +26,7 @@ from proxy.usage.recording import (
     cost_of,
     record_of_exchange,
     usage_of_last,
+    via,
 )
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
@@ -189,8 +190,10 @@ def kind_of(x: Exchange, attempt: Attempt) -> Kind:
         x.stream,
         x.model,
         route.model if route is not None else None,
+        x.rule.name if x.rule is not None else None,
         attempt.provider,
         attempt.model,
+        attempt.target.route,
         caller.name,
         caller.team,
         caller.user,
@@ -213,6 +216,8 @@ def standing_of(x: Exchange, attempt: Attempt, identity: Identity, prices: str) 
         project=caller.project,
         model=x.model if route is not None else label(x.model),
         route=route.model if route is not None else None,
+        rule=x.rule.name if x.rule is not None else None,
+        via=via(x, attempt),
         stream=x.stream,
         prices=prices,
     )

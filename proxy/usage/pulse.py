@@ -36,11 +36,14 @@ class Pulse:
     spool_lost: int
     spool_waiting: int
     queue: int = 0  # Requests that wait for a slot.
+    queued: dict[str, int] = field(default_factory=dict)  # By provider: those that wait for it.
     quota_failing: str | None = None  # Why limits and budgets cannot be counted.
     keys_failing: str | None = None  # Why keys of the store cannot be looked up.
     unready: str | None = None  # Why nothing at all is served.
     targets: list[dict[str, object]] = field(default_factory=list)  # How each of them is.
     keys: dict[str, int] = field(default_factory=dict)  # By provider: how many of ours rest.
+    rules: dict[str, int] = field(default_factory=dict)  # How often the expression of each failed.
+    tasks: int = 0  # Of asyncio: one for each connection, and a few of its own.
 
 
 async def beat(folder: Path, worker: str, take: Callable[[float], Pulse]) -> None:

@@ -73,6 +73,7 @@ def record_of_exchange(
         tags=labels.tags or caller.tags,
         model=x.model if x.route is not None else label(x.model),
         route=x.route.model if x.route is not None else None,
+        rule=x.rule.name if x.rule is not None else None,
         served_provider=served.provider if served is not None else None,
         served_model=(served.model or None) if served is not None else None,
         error=None if error is None else _error(error, outcome),
@@ -180,7 +181,16 @@ def attempt_record(  # noqa: PLR0917 - A bundle of these would be made per reque
         attempt.span,
         attempt.reason if attempt.reason != error else None,
         attempt.rescue,
+        via(x, attempt),
+        attempt.hedge,
     )
+
+
+def via(x: Exchange, attempt: Attempt) -> str | None:
+    """The configured model that an attempt's target belongs to, where it is not the one that took
+    the request."""
+    route, own = x.route, attempt.target.route
+    return own if own and route is not None and own != route.model else None
 
 
 def cost_of(x: Exchange, attempt: Attempt, usage: Usage | None, pricer: Pricer) -> Cost | None:
@@ -253,7 +263,8 @@ def _error(error: BaseException, outcome: Outcome) -> str:
 def _overhead(x: Exchange) -> int | None:
     if not x.first_byte or not x.attempts:
         return None
-    return max(0, int((x.attempts[0].started - x.arrived) * MICRO))
+    began = min(each.started for each in x.attempts)  # A hedge that answers second stands last.
+    return max(0, int((began - x.arrived) * MICRO))
 
 
 def bytes_in(x: Exchange) -> int:

@@ -13,6 +13,8 @@ _CODES = {
     "string_above_max_length": "context_length",
     "content_filter": "content_filter",
     "content_policy_violation": "content_filter",
+    "moderation_blocked": "content_filter",  # OpenAI's pictures.
+    "contentFilter": "content_filter",  # Azure's.
     "rate_limit_exceeded": "rate_limit",
     "insufficient_quota": "rate_limit",
     "tokens_exceeded": "rate_limit",
@@ -36,12 +38,17 @@ _STATUSES = {
     408: "busy",
     409: "busy",
     429: "rate_limit",
+    498: "overloaded",  # Groq, of its flex tier.
     503: "overloaded",
     529: "overloaded",
 }
+_FLAGGED = b'"flagged_input"'  # OpenRouter's 403 says so of a prompt; others refuse our key.
 _TOO_LONG = re.compile(
     r"maximum context length|context[ _](?:length|window|size)|prompt is too long|"
-    r"too many (?:input )?tokens|input is too long|exceeds? the (?:model'?s )?(?:maximum )?context",
+    r"too many (?:input )?tokens|input is too long|exceeds? the (?:model'?s )?(?:maximum )?context|"
+    # vLLM, Gemini, and what Hugging Face's server and Together say of `inputs`.
+    r"maximum model length|exceeds the maximum number of (?:input )?tokens|"
+    r"`inputs` (?:must have less than|tokens \+)",
     re.IGNORECASE,
 )
 
@@ -53,7 +60,11 @@ def reason_of(status: int, body: bytes) -> str:
         found = _CODES.get(code) or _CODES.get(kind)
         if found in {"context_length", "content_filter"}:
             return found
+        if found == "rate_limit" and status == 413:
+            return found  # Groq: more tokens at once than there are in a minute.
         return "context_length" if _TOO_LONG.search(message) else "refused"
+    if status == 403 and _FLAGGED in body:
+        return "content_filter"
     return _STATUSES.get(status) or ("server" if status >= 500 else "refused")
 
 
@@ -74,9 +85,13 @@ def _said(body: bytes) -> tuple[str, str, str]:
         parsed = loads(body)
     except JSONError:
         return "", "", ""
+    if isinstance(parsed, list) and len(parsed) == 1:
+        parsed = parsed[0]  # Gemini's.
     if not isinstance(parsed, dict):
         return "", "", ""
     error = parsed.get("error")
+    if error is None and isinstance(response := parsed.get("response"), dict):
+        error = response.get("error")  # Of `response.failed`.
     said = error if isinstance(error, dict) else parsed
     code, kind, message = said.get("code"), said.get("type"), said.get("message")
     return (

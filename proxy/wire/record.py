@@ -66,6 +66,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     span: str | None = None  # 16 hex digits.
     reason: str | None = None  # Of core/verdicts.py, where it says more than `error`.
     rescue: str | None = None  # `prefill` or `restart`: it carried on with a stream that was cut.
+    route: str | None = None  # The configured model of its target, where that is a fallback.
+    hedge: bool = False  # It was sent beside one that was slow.
 
 
 class Content(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -136,6 +138,8 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     project: str | None = None
     model: str | None = None
     route: str | None = None
+    rule: str | None = None
+    via: str | None = None  # `AttemptRecord.route` of the one attempt.
     stream: bool = False
     prices: str | None = None
 
@@ -259,6 +263,7 @@ def _whole(brief: Brief) -> UsageRecord:
         source,
         cost,
         more.attempt,
+        route=standing.via,
     )
     return UsageRecord(
         id=numbers.id,
@@ -279,6 +284,7 @@ def _whole(brief: Brief) -> UsageRecord:
         tags=more.tags,
         model=standing.model,
         route=standing.route,
+        rule=standing.rule,
         served_provider=standing.provider,
         served_model=standing.target or None,
         stream=standing.stream,

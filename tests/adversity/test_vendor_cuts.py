@@ -12,7 +12,7 @@ from tests.adversity.expect import last_event, still_serves
 from tests.fakes import openai_wire as wire
 from tests.fakes.tcp import TcpProxy
 from tests.fakes.vendor import FIN, RST, Vendor, WaitFor
-from tests.integration.gateway import ALL, Gateway, gateway, settings, target
+from tests.integration.gateway import ALL, Gateway, gateway, settings, unbroken
 from tests.integration.raw_caller import Caller, request
 
 BOTH_LOOPS = True
@@ -246,10 +246,9 @@ async def test_a_stream_framed_by_the_close_is_judged_by_its_last_event(
 async def test_cut_at_every_hundredth_byte_of_the_connection(vendor: Vendor, reset: bool) -> None:
     """Whatever the network does, the caller gets an error or the whole, and never half."""
     link = TcpProxy(vendor.port)
-    patient = {"targets": [target("vendor", "gpt-4o-mini")], "breaker": {"failures": 1000}}
     async with link:
-        url = f"http://127.0.0.1:{link.port}/v1"
-        seen = await _cut_everywhere(link, settings(url, models={"gpt-4o-mini": patient}), reset)
+        configuration = settings(f"http://127.0.0.1:{link.port}/v1")
+        seen = await _cut_everywhere(link, unbroken(configuration), reset)
     assert seen == {200, 502}
 
 

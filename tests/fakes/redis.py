@@ -26,6 +26,8 @@ from types import TracebackType
 
 import pytest
 
+from tests.fakes.once import once
+
 _PATIENCE = 20.0
 
 _LAUNCH = """
@@ -169,14 +171,17 @@ class RedisServer:
         shutil.rmtree(self.folder)
 
 
+_SERVER = pytest.StashKey[RedisServer]()
+
+
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[str]:
-    """The URL of the server of this test process."""
+def redis_server(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The URL of the server of this test process, however many modules import this."""
     given = os.environ.get("REDIS_URL")  # noqa: TID251 - the tests' own setting.
     if given:
         yield given
         return
-    with RedisServer() as server:
+    with once(pytestconfig, _SERVER, RedisServer) as server:
         yield server.url
 
 

@@ -5,6 +5,7 @@ guard that cannot fail guards nothing.
 """
 
 import ast
+import gc
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,7 +47,11 @@ Rule = Callable[[Source], Iterator[str]]
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every Python file below the folders, by path."""
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return tuple(_source(path) for path in sorted(found))
+    gc.disable()  # Trees are many objects and no garbage: looking for it outlasts parsing.
+    try:
+        return tuple(_source(path) for path in sorted(found))
+    finally:
+        gc.enable()
 
 
 @cache

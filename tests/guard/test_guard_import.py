@@ -54,7 +54,7 @@ class Watched(threading.Thread):
 threading.Thread = Watched
 """
 
-# Third-party libraries are loaded once, and nothing is collected: copies would write what they share.
+# Third-party libraries are loaded once. Nothing is collected: copies would write what they share.
 _EACH = """
 import gc, os
 for library in {libraries!r}:
@@ -69,7 +69,7 @@ for floor in sys.stdin:
             sys.stdout.flush()
             os._exit(0)
         if os.wait()[1] != 0:
-            print("cannot import", module)
+            print("cannot import", module, flush=True)
     for module in floor.split():
         try:
             __import__(module)
@@ -134,6 +134,18 @@ def test_work_at_import_is_found(tmp_path: Path, text: str, word: str) -> None:
     (package / "__init__.py").write_text("")
     (package / "bee.py").write_text(text + "\n")
     assert word in _import_each([["busy.bee"]], package)
+
+
+def test_a_circle_that_one_order_hides_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "round"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "below.py").write_text("x = 1\n")
+    (package / "two.py").write_text("from round.one import y\nfrom round.below import x\n")
+    (package / "one.py").write_text("y = 1\nfrom round.two import x\n")
+    said = _import_each([["round.below"], ["round.one", "round.two"]], package)
+    assert "cannot import round.one" not in said
+    assert "cannot import round.two" in said
 
 
 def test_the_core_is_imported_quickly() -> None:

@@ -70,6 +70,13 @@ def settings(vendor: Vendor | str, **more: Any) -> dict[str, Any]:
     }
 
 
+def unbroken(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The same where a target that fails is asked again and again: for tests of the failures."""
+    patient = {"breaker": {"failures": 1000}}
+    models = {name: {**patient, **model} for name, model in configuration["models"].items()}
+    return {**configuration, "models": models}
+
+
 def closed_port() -> int:
     """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -145,7 +152,6 @@ async def _served(configuration: Mapping[str, Any], folder: Path) -> AsyncIterat
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     before = asyncio.all_tasks()
-    gc.freeze()  # What is here already is not looked at again below.
     app = App()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port = listener.getsockname()[1]
@@ -158,7 +164,6 @@ async def _served(configuration: Mapping[str, Any], folder: Path) -> AsyncIterat
         await app.stop(0.2)
     left = await _left_over(before)
     gc.collect()
-    gc.unfreeze()
     assert not left, f"tasks outlived the service: {left}"
     assert not complaints, complaints
 

@@ -1,10 +1,6 @@
 """The option that rewrites the golden cases; the diff is for the reviewer."""
 
 import pytest
-from hypothesis import settings
-
-settings.register_profile("no deadline", deadline=None)  # Busy machines are slow, not wrong.
-settings.load_profile("no deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.sse import end_of_events
+from tests.examples import examples
 from tests.unit.wire.wire_splits import bytewise, splits
 from tests.wire.golden import CASES, Case, cases
 
@@ -30,7 +31,7 @@ def test_any_split(folder: Path) -> None:
     case = Case(folder)
     golden = case.golden()
 
-    @settings(max_examples=20)
+    @settings(max_examples=examples(20))
     @given(splits(case.upstream_in))
     def any_split(pieces: list[bytes]) -> None:
         assert case.run(pieces) == golden

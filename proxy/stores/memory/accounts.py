@@ -150,6 +150,10 @@ class Account:
                 rests = _spend(rests, -rest)
         return sum(rests)
 
+    def forgotten(self) -> None:
+        """The store knows it no more."""
+        self.live = False
+
     def idle(self, _: float, at: float) -> bool:
         """Whether nothing in it can matter: its window is over, and its rest has expired."""
         if self.since is None:

@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar, cast
 from proxy.core.quota import Rule
 from proxy.stores.memory.accounts import Account
 from proxy.stores.memory.budgets import Budget, Budgets
-from proxy.stores.memory.rates import Limited, Rates
-from proxy.stores.memory.windows import Slots, Window
+from proxy.stores.memory.rates import Rates
+from proxy.stores.memory.windows import Limited, Slots, Window
 
 State = Window | Slots | Account
 Counted = Window | Slots | Budget
@@ -122,12 +122,12 @@ def _money(entries: tuple[Entry, ...]) -> tuple[tuple[int, int, int], ...]:
 def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:
     windows = [(rule, counted) for rule, counted in pairs if isinstance(counted, Window)]
 
-    def of(ticker: object, measure: str) -> tuple[Limited, ...]:
-        return tuple(
-            (window, _limit(rule), 1 / rule.limit if rule.limit else math.inf, rule.limit)
+    def of(ticker: object, measure: str) -> list[tuple[Limited, float]]:
+        return [
+            (window.limited(rule.limit), _limit(rule))
             for rule, window in windows
             if window.ticker is ticker and rule.measure == measure
-        )
+        ]
 
     tickers = dict.fromkeys(window.ticker for _, window in windows)
     return tuple(Rates(each, of(each, "requests"), of(each, "tokens")) for each in tickers)

@@ -1,20 +1,20 @@
 """The request and token limits of a quota that share a window's length: checked and taken together.
 
-One plain loop for each measure, over counts and their limits, takes, notes what there is then, and
-sees which limit is the tightest: what is told with every answer costs no loop of its own. It is
+One plain loop for each measure takes from all counts, notes what there is then, and sees which
+limit is the tightest: what is told with every answer costs no loop of its own. Only where that one
+is nearly used up is each count compared with its limit, exactly: else none can be passed. All is
 undone where anything refuses: that is rare, and dear anyway. A limit that is not hard is infinite.
 
 Windows go on with their ticker alone. So whoever had all of them at its bucket knows, as long as
 that is the bucket, that they are there still.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from proxy.stores.memory.windows import Ticker, Window
+from proxy.stores.memory.windows import Limited, Ticker, Window
 
-Limited = tuple[Window, float, float, int]
-"""A count, where it refuses, by what to multiply it for the part that is used, and the limit as it
-is told. Of a limit of 0 all is used at any time."""
+NEAR = 0.999
+"""The part of a limit from which on it is looked at closely: what rounding does is far less."""
 
 Told = tuple[int, int, int, int]
 """The tightest limit on requests and what is taken of it, and the same of tokens; -1: no limit."""
@@ -23,14 +23,23 @@ Told = tuple[int, int, int, int]
 class Rates:
     """Windows of one length."""
 
-    __slots__ = ("_head", "noted", "requests", "ticker", "tokens", "told")
+    __slots__ = (
+        "_head", "_request_limits", "_token_limits", "noted", "requests", "ticker", "tokens",
+        "told",
+    )  # fmt: skip
 
     def __init__(
-        self, ticker: Ticker, requests: tuple[Limited, ...], tokens: tuple[Limited, ...]
+        self,
+        ticker: Ticker,
+        requests: Sequence[tuple[Limited, float]],
+        tokens: Sequence[tuple[Limited, float]],
     ) -> None:
+        """Each with where it refuses."""
         self.ticker = ticker
-        self.requests = requests
-        self.tokens = tokens
+        self.requests = tuple(limited for limited, _ in requests)
+        self.tokens = tuple(limited for limited, _ in tokens)
+        self._request_limits = tuple(limit for _, limit in requests)
+        self._token_limits = tuple(limit for _, limit in tokens)
         self.noted = 1 + len(requests) + len(tokens)  # Numbers that a take notes.
         self._head = -1  # The bucket where all windows were.
         self.told: Told = -1, 0, -1, 0  # At the last take.
@@ -46,27 +55,25 @@ class Rates:
             self._advance(bucket)
         note = seen.append
         note(bucket)
-        fits = True
         of = of_tokens = -1
         used = used_tokens = 0
         most = -1.0
-        for window, limit, share, told in self.requests:
+        for window, share, told in self.requests:
             window.total = total = window.total + 1
-            if total > limit:
-                fits = False
             note(total)
             if (part := total * share) > most:
                 most, of, used = part, told, total
+        fits = most < NEAR or _below(self.requests, self._request_limits)
         most = -1.0
-        for window, limit, share, told in self.tokens:
+        for window, share, told in self.tokens:
             window.total = total = window.total + tokens
-            if total > limit and tokens:
-                fits = False
             note(total)
             if (part := total * share) > most:
                 most, of_tokens, used_tokens = part, told, total
         self.told = of, used, of_tokens, used_tokens
-        return fits
+        if most < NEAR or not tokens:
+            return fits
+        return fits and _below(self.tokens, self._token_limits)
 
     def _advance(self, bucket: int) -> None:
         for window in self.windows():
@@ -77,17 +84,22 @@ class Rates:
     def change(self, bucket: int, requests: int, tokens: int) -> None:
         """So many more, or fewer, than were taken in a bucket."""
         if requests:
-            for window, _, _, _ in self.requests:
+            for window, _, _ in self.requests:
                 window.change(bucket, requests)
         if tokens:
             if self.ticker.bucket == bucket:
-                for window, _, _, _ in self.tokens:
+                for window, _, _ in self.tokens:
                     window.total += tokens
             else:
-                for window, _, _, _ in self.tokens:
+                for window, _, _ in self.tokens:
                     window.change(bucket, tokens)
 
     def windows(self) -> Iterator[Window]:
         """In the order in which totals are noted."""
         for limited in (*self.requests, *self.tokens):
             yield limited[0]
+
+
+def _below(every: tuple[Limited, ...], limits: tuple[float, ...]) -> bool:
+    """Whether no limit is passed."""
+    return all(window.total <= limit for (window, _, _), limit in zip(every, limits, strict=True))

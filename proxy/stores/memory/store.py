@@ -108,7 +108,7 @@ class MemoryQuotas:
             state = self._queue.popleft()
             if state.idle(now, at):
                 del self._states[state.key]
-                state.live = False
+                state.forgotten()
                 self.epoch += 1
             else:
                 self._queue.append(state)

@@ -8,6 +8,8 @@ catches up with it when it is next asked: each bucket is emptied once, so that c
 Neither goes back: a clock that did would find its place in the ring taken by later counts.
 """
 
+import math
+
 BUCKETS = 60
 KEPT = BUCKETS + 1
 
@@ -40,7 +42,7 @@ class Window:
     What is taken now goes to `total` alone: the present bucket is what `closed` does not have.
     """
 
-    __slots__ = ("_closed", "_counts", "head", "key", "live", "ticker", "total")
+    __slots__ = ("_closed", "_counts", "_limited", "head", "key", "live", "ticker", "total")
 
     def __init__(self, key: object, ticker: Ticker) -> None:
         self.key = key
@@ -50,6 +52,21 @@ class Window:
         self.total = 0
         self._closed = 0  # Of the total, what lies in the buckets before `head`.
         self._counts = [0] * KEPT  # Of those buckets.
+        self._limited: Limited | None = None
+
+    def limited(self, limit: int) -> "Limited":
+        """It with its limit: the same object for all quotas that have this rule. Thousands do, and
+        so what they share stays in the processor's cache."""
+        known = self._limited
+        if known is None or known[2] != limit:
+            known = self._limited = self, 1 / limit if limit else math.inf, limit
+        return known
+
+    def forgotten(self) -> None:
+        """The store knows it no more. What was taken from it still holds it, and no longer than
+        that: it holds itself no more."""
+        self.live = False
+        self._limited = None
 
     def advance(self, bucket: int) -> None:
         """Make `bucket` the present one."""
@@ -98,6 +115,11 @@ class Window:
         return now // self.ticker.size - self.head >= KEPT
 
 
+Limited = tuple[Window, float, int]
+"""A count, by what to multiply it for the part that is used, and the limit as it is told. Of a
+limit of 0 all is used at any time."""
+
+
 class Slots:
     """How many grants are held."""
 
@@ -116,6 +138,10 @@ class Slots:
         self.used += 1
         seen.append(self.used)
         return self.used <= limit
+
+    def forgotten(self) -> None:
+        """The store knows it no more."""
+        self.live = False
 
     def idle(self, _: float, __: float) -> bool:
         """Whether nothing is held, nor was since the last time somebody looked."""

@@ -75,7 +75,10 @@ _NO_USAGE = Usage()
 _NO_CONTENT = Content()
 _USAGE_FIELDS = Usage.__struct_fields__
 _COST_FIELDS = Cost.__struct_fields__
-_ATTEMPT_FIELDS = ("head", "first_byte", "status", "error", "usage_source", "span", "reason", "rescue")
+_ATTEMPT_FIELDS = (
+    *("head", "first_byte", "status", "error", "usage_source", "span"),
+    *("reason", "rescue", "route", "hedge"),
+)
 
 
 def when(microseconds: int) -> datetime:

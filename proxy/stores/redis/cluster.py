@@ -117,7 +117,7 @@ class Cluster:
                 node.close()
                 del self._nodes[endpoint]
         for seat in list(self._seats):
-            self._place(seat, self._owners[seat.slot])
+            self._place(seat, self._owners[seat.slot or 0])
 
     def _place(self, seat: Seat, node: Node) -> None:
         former, seat.node = seat.node, node

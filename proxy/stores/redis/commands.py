@@ -13,10 +13,12 @@ NAMES: Final = ("take", "finish", "grow", "renew")
 
 
 class Scripts(NamedTuple):
-    """How to call each of the scripts: the bytes up to its first key, and how to load them all."""
+    """How to call each script: the bytes up to its first key; and how to load all of them."""
 
     take: bytes
+    take_both: bytes
     finish: bytes
+    finish_all: bytes  # Up to the number of keys.
     grow: bytes
     renew: bytes
     load: tuple[bytes, ...]
@@ -30,17 +32,23 @@ def scripts() -> Scripts:
     sources = [common + folder.joinpath(f"{name}.lua").read_bytes() for name in NAMES]
     take, finish, grow, renew = sources
     return Scripts(
-        take=_call(take, 2),
-        finish=_call(finish, 1),
-        grow=_call(grow, 1),
-        renew=_call(renew, 0),
+        take=_call(take, 1, 2),
+        take_both=_call(take, 2, 4),
+        finish=_call(finish, 1, 1),
+        finish_all=_begin(finish),
+        grow=_call(grow, 1, 1),
+        renew=_call(renew, 1, 0),
         load=tuple(command(b"SCRIPT", b"LOAD", source) for source in sources),
     )
 
 
-def _call(source: bytes, arguments: int) -> bytes:
+def _call(source: bytes, keys: int, arguments: int) -> bytes:
+    return b"*%d\r\n" % (3 + keys + arguments) + _begin(source) + bulk(b"%d" % keys)
+
+
+def _begin(source: bytes) -> bytes:
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-    return b"*%d\r\n" % (4 + arguments) + b"".join(map(bulk, (b"EVALSHA", sha, b"1")))
+    return bulk(b"EVALSHA") + bulk(sha)
 
 
 def bulk(value: bytes) -> bytes:

@@ -19,7 +19,7 @@ from proxy.core.quota import (
     Standing,
 )
 from proxy.stores.redis.commands import bulk
-from proxy.stores.redis.levels import denial, levels, standing
+from proxy.stores.redis.levels import Told, denial, levels, standing
 from proxy.stores.redis.node import Seat
 from proxy.stores.redis.packing import MOST, Packed, Packing
 
@@ -27,8 +27,8 @@ _MOST_TRIES = 6
 _TOO_LATE = 1000
 """Milliseconds after which a question is not to be answered any more."""
 
-_FORGET = bulk(b"forget")
-_CANCEL = bulk(b"cancel")
+FORGET = bulk(b"forget")
+CANCEL = bulk(b"cancel")
 
 
 class Group:
@@ -50,6 +50,30 @@ class Group:
             clock  # Stands for the server's where windows are meant; None: it is the server's.
         )
 
+    def grant(self, record: bytes, money: int, packed: Packed, told: Told) -> "RedisGrant":
+        """What was given."""
+        grant = RedisGrant(self, record, money)
+        grant.packed = packed
+        grant.told = told
+        if self.packing.slots:
+            self.live[record] = self.seat
+        return grant
+
+
+def asked_for(demand: Demand, now: int, at: int, floor: int) -> bytes:
+    """What the script is told of a demand, in milliseconds of the server. `at`: what stands for its
+    clock where windows are meant, 0: it does; `floor`: it is not before that."""
+    _, tokens, money, least = demand
+    said = b"%d %d %d %d %d %d" % (
+        tokens if tokens < MOST else MOST,
+        money if money < MOST else MOST,
+        min(least, money, MOST),
+        now + _TOO_LATE,
+        at,
+        floor,
+    )
+    return b"$%d\r\n%b\r\n" % (len(said), said)
+
 
 class Question:
     """Waits for the answer to one demand. `future`: the grant, QuotaExceeded or QuotaUnknown."""
@@ -69,7 +93,6 @@ class Question:
     def send(self) -> None:
         """Ask, or say that nobody can be asked."""
         group = self._group
-        _, tokens, money, least = self._demand
         node = group.seat.node
         link = node.link
         if link is None or link.stalled:
@@ -78,19 +101,8 @@ class Question:
         now = int(1000 * (self.future.get_loop().time() + node.clock_ahead))
         at = 0 if group.clock is None else int(1000 * group.clock())
         self._packed = packed = group.packing.at(max(at or now, self._floor))
-        asked = b"%d %d %d %d %d %d" % (
-            tokens if tokens < MOST else MOST,
-            money if money < MOST else MOST,
-            min(least, money, MOST),
-            now + _TOO_LATE,
-            at,
-            self._floor,
-        )
-        link.send(
-            b"%b%b%b$%d\r\n%b\r\n"
-            % (node.scripts.take, self._record, packed.argument, len(asked), asked),
-            self,
-        )
+        asked = asked_for(self._demand, now, at, self._floor)
+        link.send(node.scripts.take + self._record + packed.argument + asked, self)
 
     def answer(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
@@ -102,7 +114,7 @@ class Question:
         self._group.seat.node.heard()
         kind, now = reply[0], reply[1]
         if kind == 0:
-            self._granted(now, reply[2], reply[3])
+            self._granted(reply[2], (now, reply[3], reply[4]))
         elif self.future.done():
             return
         elif kind == 1:
@@ -126,7 +138,7 @@ class Question:
 
     def lost(self) -> None:
         self._unknown("the connection to Redis was lost")
-        self._group.seat.tell("finish", self._record + _FORGET)
+        self._group.seat.finish(self._record, FORGET)
 
     def _again(self) -> None:
         self._tries += 1
@@ -137,16 +149,12 @@ class Question:
         else:
             self.send()
 
-    def _granted(self, now: int, money: int, told: bytes) -> None:
+    def _granted(self, money: int, told: Told) -> None:
         if self.future.done():  # They have gone, or were told that nobody knows.
-            self._group.seat.tell("finish", self._record + _CANCEL)
+            self._group.seat.finish(self._record, CANCEL)
             return
         given = money if self._group.packing.pays else self._demand.money
-        grant = RedisGrant(self._group, self._record, given)
-        grant.told = (self._packed, now, told)
-        if self._group.packing.slots:
-            self._group.live[self._record] = self._group.seat
-        self.future.set_result(grant)
+        self.future.set_result(self._group.grant(self._record, given, self._packed, told))
 
     def _unknown(self, why: str) -> None:
         if not self.future.done():
@@ -156,23 +164,23 @@ class Question:
 class RedisGrant:
     """What was given, and its record in Redis."""
 
-    __slots__ = ("_ended", "_group", "_record", "_start", "money", "told")
+    __slots__ = ("_ended", "_group", "_record", "_start", "money", "packed", "told")
 
     def __init__(self, group: Group, record: bytes, money: int) -> None:
         self.money = money
-        self.told: tuple[Packed, int, bytes]
+        self.packed: Packed  # The rules as they were sent.
+        self.told: Told
         self._start = money
         self._group = group
         self._record = record
         self._ended = False
 
     def levels(self) -> tuple[Level, ...]:
-        packed, now, told = self.told
-        return levels(self._group.packing.rules, packed.spans, now, told, self._start)
+        now, told, _ = self.told
+        return levels(self._group.packing.rules, self.packed.spans, now, told, self._start)
 
     def standing(self) -> Standing:
-        _, now, told = self.told
-        return standing(self._group.packing.parts, now, told, self._start)
+        return standing(self._group.packing.parts, self.told, self._start)
 
     async def grow(self, money: int) -> int:
         if self._ended or money <= 0:
@@ -186,29 +194,32 @@ class RedisGrant:
         return more
 
     def settle(self, tokens: int, money: int) -> None:
-        if not self._ended:
-            said = b"settle %d %d" % (
-                tokens if tokens < MOST else MOST,
-                money if money < MOST else MOST,
-            )
-            self._end(b"$%d\r\n%b\r\n" % (len(said), said))
+        if self._ended:
+            return
+        self._ended = True
+        group = self._group
+        if group.packing.slots:
+            _ = group.live.pop(self._record, None)
+        said = b"settle %d %d" % (
+            tokens if tokens < MOST else MOST,
+            money if money < MOST else MOST,
+        )
+        group.seat.finish(self._record, b"$%d\r\n%b\r\n" % (len(said), said))
 
     def cancel(self) -> None:
-        if not self._ended:
-            self._end(_CANCEL)
+        if self._ended:
+            return
+        self._ended = True
+        group = self._group
+        if group.packing.slots:
+            _ = group.live.pop(self._record, None)
+        group.seat.finish(self._record, CANCEL)
 
     def keep(self, money: int) -> None:
         """Hold only so much: another place gave no more."""
         if money < self.money and self._group.packing.pays:
             self.money = money
-            self._group.seat.tell("finish", self._record + bulk(b"hold %d" % money))
-
-    def _end(self, said: bytes) -> None:
-        self._ended = True
-        group = self._group
-        if group.packing.slots:
-            _ = group.live.pop(self._record, None)
-        group.seat.tell("finish", self._record + said)
+            self._group.seat.finish(self._record, bulk(b"hold %d" % money))
 
 
 class Growth:

@@ -13,16 +13,15 @@ import msgspec
 from proxy.base.periods import Span
 from proxy.core.quota import CONCURRENCY_RETRY, Denial, Level, Rule, Sliding, Stand, Standing
 
-Part = tuple[int, int, float, float]
-"""A limit in plain numbers: where its total is told, the limit, by what to multiply the total for
-the part that is used, and how long a bucket is, in seconds."""
+Told = tuple[int, bytes, list[int]]
+"""When it was granted, how every rule stood then, and which of them were the tightest."""
 
 
 class Parts(NamedTuple):
-    """What is told of with every answer: limits by measure, and of hard budgets place and limit."""
+    """What is told of with every answer: of every rule its limit and, of sliding ones, how long a
+    bucket is, in seconds; of hard budgets where they are told of and their limits."""
 
-    requests: tuple[Part, ...]
-    tokens: tuple[Part, ...]
+    limits: tuple[tuple[int, float], ...]
     money: tuple[tuple[int, int], ...]
 
 
@@ -31,54 +30,45 @@ _decode = msgspec.msgpack.Decoder(list[int | str]).decode
 
 def parts(rules: Sequence[Rule]) -> Parts:
     """The rules in plain numbers."""
-    placed = [(2 * number, rule) for number, rule in enumerate(rules)]
     return Parts(
-        _limits(placed, "requests"),
-        _limits(placed, "tokens"),
-        tuple((at, rule.limit) for at, rule in placed if rule.measure == "money" and rule.hard),
+        tuple((rule.limit, _bucket(rule)) for rule in rules),
+        tuple(
+            (2 * number, rule.limit)
+            for number, rule in enumerate(rules)
+            if rule.measure == "money" and rule.hard
+        ),
     )
 
 
-def _limits(placed: Sequence[tuple[int, Rule]], measure: str) -> tuple[Part, ...]:
-    """Of a limit of 0 nothing is left at any time: no other is tighter."""
-    found = []
-    for at, rule in placed:
-        if rule.measure == measure and isinstance(rule.window, Sliding):
-            part = at, rule.limit, 1 / (rule.limit or 1), rule.window.seconds / 60
-            if not rule.limit:
-                return (part,)
-            found.append(part)
-    return tuple(found)
+def _bucket(rule: Rule) -> float:
+    return rule.window.seconds / 60 if isinstance(rule.window, Sliding) else 0.0
 
 
-def standing(parts: Parts, now: int, told: bytes, given: int) -> Standing:
+def standing(parts: Parts, told: Told, given: int) -> Standing:
     """The tightest of all levels, without making any."""
-    numbers = _decode(told)
-    requests, tokens, money = parts
-    least = None
-    for at, limit in money:
-        left = limit + int(numbers[at + 1]) - int(numbers[at]) - given
-        if least is None or left < least:
-            least = left if left > 0 else 0
+    now, every, tight = told
+    requests, total, newest, tokens, total_tokens, newest_tokens, least = tight
+    limits = parts.limits
     return (
-        _tightest(requests, numbers, now) if requests else None,
-        _tightest(tokens, numbers, now) if tokens else None,
-        least,
+        None if requests < 0 else _stand(limits[requests], total, newest, now),
+        None if tokens < 0 else _stand(limits[tokens], total_tokens, newest_tokens, now),
+        (None if least == -1 else _least(parts, every, given)) if least < 0 else least,
     )
 
 
-def _tightest(parts: tuple[Part, ...], numbers: list[int | str], now: int) -> Stand:
-    found, most = parts[0], -1.0
-    for part in parts:
-        used = int(numbers[part[0]]) * part[2]
-        if used > most:
-            most, found = used, part
-    at, limit, _, size = found
-    total = int(numbers[at])
+def _stand(of: tuple[int, float], total: int, newest: int, now: int) -> Stand:
+    limit, size = of
     if not total:
         return limit, limit, 0.0
-    reset = (int(numbers[at + 1]) + 61) * size - now / 1000
+    reset = (newest + 61) * size - now / 1000
     return limit, limit - total if limit > total else 0, reset if reset > 0 else 0.0
+
+
+def _least(parts: Parts, told: bytes, given: int) -> int:
+    """What is left of the tightest budget, where that is more than Lua's numbers can tell."""
+    numbers = _decode(told)
+    left = (limit + int(numbers[at + 1]) - int(numbers[at]) for at, limit in parts.money)
+    return max(0, min(left) - given)
 
 
 def levels(

@@ -9,9 +9,14 @@ may still come; a server that says nothing for a second is given up.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import hiredis
+
+from proxy.stores.redis.settlements import MOST, Settlements
+
+if TYPE_CHECKING:
+    from proxy.stores.redis.node import Seat
 
 _GIVEN_UP = 1.0
 _GRACE = 0.001
@@ -43,6 +48,11 @@ class Link(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
+        self._seat: Seat
+        self._records: list[bytes] = []  # Of grants that have ended: told before what comes next.
+        self._said: list[bytes] = []
+        self._asked: list[tuple[float, Waiter]] = []  # Those who wait for it.
+        self._begun = False  # Whether `flush` is to come.
         self._turn = 0.0  # When the present batch was begun.
         self._waiting: deque[tuple[float, Waiter]] = deque()
         self._told_late = 0  # So many at the head of `_waiting`.
@@ -51,7 +61,7 @@ class Link(asyncio.Protocol):
         self._reason = "the connection to Redis was closed"
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._asked)
 
     @property
     def open(self) -> bool:
@@ -64,19 +74,50 @@ class Link(asyncio.Protocol):
             self._loop.call_soon(waiter.lost)
             return
         if not self._outgoing:
-            self._turn = self._loop.time()
-            self._loop.call_soon(self.flush)
+            self._begin_turn()
         self._outgoing.append(command)
-        self._waiting.append((self._turn, waiter))
+        self._asked.append((self._turn, waiter))
+
+    def settle(self, seat: "Seat", record: bytes, said: bytes) -> None:
+        """Tell of the end of a grant, before whatever is sent in this turn. Only while `open`."""
+        if not self._records:
+            self._seat = seat
+            self._begin_turn()
+        self._records.append(record)
+        self._said.append(said)
 
     def flush(self) -> None:
         """Write what was sent in this turn."""
-        if self._transport is None or not self._outgoing:
+        self._begun = False
+        if self._transport is None:
+            return
+        if self._records:
+            self._gather()
+        elif not self._outgoing:
             return
         self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
+        self._waiting.extend(self._asked)
+        self._asked.clear()
         if self._timer is None:
             self._timer = self._loop.call_later(self._deadline, self._due)
+
+    def _begin_turn(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._turn = self._loop.time()
+            self._loop.call_soon(self.flush)
+
+    def _gather(self) -> None:
+        """Put settlements before the rest."""
+        records, said = self._records, self._said
+        self._records, self._said = [], []
+        told = [
+            Settlements(self._seat, records[first : first + MOST], said[first : first + MOST])
+            for first in range(0, len(records), MOST)
+        ]
+        self._outgoing[:0] = [each.command() for each in told]
+        self._asked[:0] = [(self._turn, each) for each in told]
 
     def close(self, reason: str) -> None:
         """End the connection now. Every waiter is told."""
@@ -112,13 +153,16 @@ class Link(asyncio.Protocol):
     def _end(self) -> None:
         if self._transport is None:
             return
+        if self._records:
+            self._gather()
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._outgoing.clear()
-        lost = [waiter for _, waiter in self._waiting]
+        lost = [waiter for _, waiter in (*self._waiting, *self._asked)]
         self._waiting.clear()
+        self._asked.clear()
         self._on_lost(self._reason)
         for waiter in lost:
             waiter.lost()

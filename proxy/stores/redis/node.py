@@ -214,11 +214,13 @@ class Loaded:
 class Seat:
     """Where some counts live at present."""
 
-    __slots__ = ("__weakref__", "node", "slot")
+    __slots__ = ("__weakref__", "alone", "node", "slot")
 
-    def __init__(self, node: Node, slot: int = 0) -> None:
+    def __init__(self, node: Node, slot: int | None = None) -> None:
+        """`slot`: of a cluster, which takes nothing for several slots in one command."""
         self.node = node
         self.slot = slot
+        self.alone = slot is not None
 
     def tell(self, word: Word, rest: bytes) -> None:
         """Send a statement, now or as soon as that is possible."""
@@ -229,6 +231,18 @@ class Seat:
             node.state(statement)
         else:
             link.send(statement.command(node.scripts), statement)
+
+    def finish(self, record: bytes, said: bytes) -> None:
+        """Tell of the end of a grant, with others that end in this turn of the loop."""
+        link = self.node.link
+        if link is None or link.stalled or self.alone:
+            self.tell("finish", record + said)
+        else:
+            link.settle(self, record, said)
+
+    def state_finish(self, rest: bytes) -> None:
+        """Tell of it again, alone."""
+        self.node.state(Statement(self, "finish", rest))
 
 
 class Statement:

@@ -9,7 +9,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from proxy.core.quota import Demand, Grant, Level, Quota, Rule, Standing, standing_of
+from proxy.core.quota import (
+    Demand,
+    Grant,
+    Level,
+    Quota,
+    QuotaUnknown,
+    Rule,
+    Standing,
+    standing_of,
+)
 from proxy.stores.redis.address import Address, parse
 from proxy.stores.redis.cluster import Cluster
 from proxy.stores.redis.commands import bulk
@@ -18,6 +27,7 @@ from proxy.stores.redis.grants import Group, Question
 from proxy.stores.redis.node import Node, Seat
 from proxy.stores.redis.open_holds import of_cluster, of_one_server
 from proxy.stores.redis.packing import Packing, tag
+from proxy.stores.redis.pairs import PairQuestion
 from proxy.stores.redis.sentinel import dial_primary
 from proxy.stores.redis.spread import Correction, Indices, Share, SpreadQuota
 
@@ -154,8 +164,7 @@ class RedisQuota:
         self._prefix = prefix
 
     async def take(self, demand: Demand) -> Grant:
-        record = self._prefix + demand.id.encode()
-        question = Question(self._group, b"$%d\r\n%b\r\n" % (len(record), record), demand)
+        question = Question(self._group, self._record(demand), demand)
         question.send()
         future = question.future
         try:
@@ -163,6 +172,29 @@ class RedisQuota:
         except asyncio.CancelledError:
             question.abandon()  # It may have been granted in the very turn in which they went.
             raise
+
+    async def take_both(
+        self, demand: Demand, other: Quota, other_demand: Demand
+    ) -> tuple[Grant, Grant] | None:
+        """See JoinedQuota."""
+        seat = self._group.seat
+        if not isinstance(other, RedisQuota) or other._group.seat is not seat:
+            return None
+        if not seat.node.usable:
+            raise QuotaUnknown(seat.node.failing() or "Redis cannot be asked")
+        question = PairQuestion(
+            (self._group, other._group), (self._record(demand), self._record(other_demand))
+        )
+        question.send(demand, other_demand)
+        try:
+            return await question.future
+        except asyncio.CancelledError:
+            question.abandon()
+            raise
+
+    def _record(self, demand: Demand) -> bytes:
+        record = self._prefix + demand.id.encode()
+        return b"$%d\r\n%b\r\n" % (len(record), record)
 
 
 class Unlimited:

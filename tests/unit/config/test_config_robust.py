@@ -12,6 +12,7 @@ from proxy.config.problems import ConfigError
 from proxy.config.schema import key_paths, keys_of
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
+from tests.examples import examples
 
 WORDS = sorted(
     {step for path in key_paths(keys_of(Settings)) for step in path.replace("[]", "").split(".")}
@@ -68,7 +69,7 @@ roots = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(roots, st.sampled_from([None, "production", "p"]))
 def test_any_structure_loads_or_is_refused(
     root: dict[str, object], environment: str | None

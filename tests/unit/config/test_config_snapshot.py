@@ -37,6 +37,7 @@ from proxy.config.settings import (
     TlsFiles,
 )
 from proxy.config.snapshot import Snapshot
+from tests.examples import examples
 from tests.unit.config.config_cases import settings_of
 
 names = st.text(
@@ -265,7 +266,7 @@ everything = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(everything, st.lists(visible.map(Path), max_size=3).map(tuple))
 def test_a_dump_parses_to_an_equal_snapshot(written: Settings, read: tuple[Path, ...]) -> None:
     snapshot = Snapshot.of(written, read)

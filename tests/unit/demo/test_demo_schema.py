@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.base import jsonio
 from proxy.demo.scalars import Unfit
 from proxy.demo.schema import fitting
+from tests.examples import examples
 
 _TYPES: dict[str, Any] = {
     "object": dict,
@@ -175,7 +176,7 @@ NODE = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SCHEMAS)
 def test_values_fit_random_schemas(schema: dict[str, Any]) -> None:
     root = {**schema, "$defs": {"node": NODE}}

@@ -31,6 +31,7 @@ from proxy.limits.rulebook import Walled
 from proxy.limits.waiting import WaitingRoom
 from proxy.stores.memory.store import MemoryQuotas
 from proxy.wire.body import Body
+from tests.examples import examples
 from tests.fakes.caller import FakeIncoming, fields
 from tests.fakes.exchange import simple
 from tests.fakes.wire import FakeTransport
@@ -228,7 +229,7 @@ members: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(members, st.sampled_from(("m", "sonar", "gpt-4o-search")))
 def test_the_usual_is_read_as_the_long_way_reads_it(given_: dict[str, object], model: str) -> None:
     raw = jsonio.dumps({"model": model, **given_})

@@ -16,9 +16,10 @@ from proxy.usage.most import Most
 from proxy.usage.pricer import Pricer
 from proxy.usage.prices.price import COLUMNS, Price
 from proxy.wire.usage import DetailedUsage
+from tests.examples import examples
 
 TIERS = frozenset(("flex", "priority"))
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=examples(100), deadline=None)
 
 rates = st.dictionaries(
     st.sampled_from(COLUMNS), st.integers(0, 10**12) | st.integers(0, 50), min_size=1

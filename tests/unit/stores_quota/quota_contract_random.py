@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.quota import Calendar, Demand, Grant, QuotaExceeded, Rule, Scope, Sliding
+from tests.examples import examples
 from tests.unit.stores_quota.quota_driven import (
     WEDNESDAY_NOON,
     Driven,
@@ -26,7 +27,7 @@ from tests.unit.stores_quota.quota_driven import (
 )
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )

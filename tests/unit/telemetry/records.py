@@ -37,6 +37,7 @@ FAILED = AttemptRecord(
     status=503,
     error="status",
     span=FIRST,
+    reason="overloaded",
 )
 GOOD = AttemptRecord(
     provider="backup",

@@ -43,6 +43,7 @@ def test_the_line() -> None:
         "provider": "backup",
         "served_model": "claude-sonnet-4-5",
         "attempts": 2,
+        "reasons": ["overloaded"],
         "stream": True,
         "bytes_in": 75,
         "bytes_out": 900,

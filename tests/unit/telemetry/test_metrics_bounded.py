@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.verdicts import REASONS
+from proxy.telemetry.attempt_counts import NOT_TRIED
 from proxy.telemetry.bounded import Bounded
 from proxy.telemetry.gauges import CHILDREN
 from proxy.telemetry.labels import ERROR_KINDS, OUTCOMES
@@ -13,6 +15,7 @@ from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import Known, Label, MetricsOptions
 from proxy.telemetry.series import Tally
 from proxy.wire.record import UsageRecord
+from tests.examples import examples
 from tests.unit.telemetry.pages import samples, total, value
 from tests.unit.telemetry.records import KNOWN, attempt, record
 
@@ -22,7 +25,16 @@ words = st.text(max_size=8) | st.sampled_from(("fast", "main", "backup", "blue",
 maybe = st.none() | words
 statuses = st.integers(-5, 1200)
 attempts = st.builds(
-    attempt, provider=words, model=words, status=statuses, error=maybe | st.just("connect")
+    attempt,
+    provider=words,
+    model=words,
+    status=statuses,
+    error=maybe | st.sampled_from(("connect", "hedged")),
+    reason=maybe | st.sampled_from(("rate_limit", "hedged")),
+    route=maybe,
+    rescue=maybe | st.sampled_from(("prefill", "restart")),
+    hedge=st.booleans(),
+    started=st.integers(0, 9),
 )
 records = st.builds(
     record,
@@ -47,23 +59,29 @@ VOCABULARIES: dict[str, frozenset[str]] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(records, max_size=30))
 def test_labels_come_from_closed_vocabularies(found: list[UsageRecord]) -> None:
     metrics = Metrics(KNOWN, MetricsOptions(labels=ALL))
     for each in found:
         metrics.observe(each)
     assert total(metrics, "requests_total") == len(found)
-    for _, labels in samples(metrics):
+    for name, labels in samples(metrics):
         for label, told in labels:
             assert told in VOCABULARIES.get(label, {told})
             if label == "status":
                 assert told.isdecimal() or told in {"other", *(f"{n}xx" for n in range(1, 6))}
             if label == "outcome":
                 assert told in OUTCOMES | ERROR_KINDS | FIXED
+            if label == "reason" and "refusals" not in name:
+                assert told in ERROR_KINDS | REASONS | FIXED | {NOT_TRIED}
+            if label in {"from", "to"}:
+                assert told in VOCABULARIES["model"]
+            if label in {"kind", "won"}:
+                assert told in {"prefill", "restart", "other", "true", "false"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(records, max_size=40), st.integers(1, 6))
 def test_tables_keep_their_size_and_lose_nothing(found: list[UsageRecord], size: int) -> None:
     metrics = Metrics(KNOWN, MetricsOptions(labels=ALL, label_sets=size, timing_sets=size))

@@ -117,15 +117,6 @@ def test_a_pace_needs_a_whole_answer_of_two_tokens(
     assert total(metrics, "time_per_output_token_seconds_count") == 0
 
 
-def test_attempts_retries_and_fallbacks(metrics: Metrics) -> None:
-    metrics.observe(record(attempts=(FAILED, FAILED, GOOD)))
-    assert value(metrics, "attempts_total", provider="main", outcome="status") == 2
-    assert value(metrics, "attempts_total", provider="backup", outcome="completed") == 1
-    assert value(metrics, "retries_total", provider="main") == 1
-    assert value(metrics, "fallbacks_total", provider="main") == 1
-    assert total(metrics, "retries_total") == total(metrics, "fallbacks_total") == 1
-
-
 def test_refusals_by_reason(metrics: Metrics) -> None:
     metrics.observe(refused())
     metrics.observe(refused(code=None))
@@ -199,20 +190,29 @@ def test_gauges_are_set_replaced_and_refreshed(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "child"), [("nothing", None), ("in_flight", None), ("spool_lag_records", "w")]
+    ("name", "child"),
+    [
+        ("nothing", ()),
+        ("in_flight", ()),
+        ("in_flight", ("w", "x")),
+        ("target_workers", "open"),
+        ("spool_lag_records", "w"),
+    ],
 )
 def test_a_gauge_that_is_not_in_the_table_is_refused(
-    metrics: Metrics, name: str, child: str | None
+    metrics: Metrics, name: str, child: str | tuple[str, ...]
 ) -> None:
     with pytest.raises(KeyError):
         metrics.gauges.set(name, 1, child)
 
 
 def test_every_family_is_documented_and_no_other(metrics: Metrics) -> None:
-    metrics.observe(record(attempts=(FAILED, FAILED, GOOD), usage=Usage(1, 2, images=1)))
+    other = attempt(route="openai/*", hedge=True, rescue="prefill")
+    last = attempt(route="openai/*")
+    metrics.observe(record(attempts=(FAILED, FAILED, last, other), usage=Usage(1, 2, images=1)))
     metrics.observe(refused())
     for name, family in FAMILIES.items():
-        metrics.gauges.set(name, 1, "x" if family.label else None)
+        metrics.gauges.set(name, 1, ("x",) * len(family.labels))
     told = set(re.findall(r"^# TYPE (\w+)", metrics.render().decode(), re.M))
     documented = re.findall(r"^\| `(llm_proxy_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.M)
     assert sorted(told) == sorted(documented)

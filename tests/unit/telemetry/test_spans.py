@@ -70,6 +70,7 @@ FAILED_ATTEMPT = {
     "llm_proxy.request_id": "req_1",
     "llm_proxy.provider": "main",
     "llm_proxy.attempt": 1,
+    "llm_proxy.reason": "overloaded",
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "azure.ai.openai",
     "gen_ai.request.model": "gpt-4o",

@@ -16,6 +16,7 @@ from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.labels import Labels
 from proxy.core.reply import Reply
+from proxy.core.rules import Rule
 from proxy.core.target import Route, Target
 from proxy.core.tracing import Trace
 from proxy.usage import lines as lines_module
@@ -31,6 +32,7 @@ from proxy.wire.measure import reported
 from proxy.wire.record import BadLine, Content, Usage, line_of, record_of
 from proxy.wire.tail import Tail
 from proxy.wire.usage import DetailedUsage
+from tests.examples import examples
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import provider, simple
 from tests.fakes.wire import FakeTransport
@@ -101,6 +103,7 @@ def some_exchange(chance: random.Random) -> Exchange:
     if rarely():
         x.trace = Trace("a" * 32, "b" * 16, "c" * 16, chance.choice(("00", "01", "03")))
     _answer(x, chance)
+    x.rule = chance.choice((None, None, Rule("short"), Rule("long")))
     if rarely():
         x.counted = Usage(11, 12)
     if rarely():
@@ -116,9 +119,11 @@ def _answer(x: Exchange, chance: random.Random) -> None:
         name, model = chance.choice(
             (("p", "m"),) * 5 + (("p", ""), ("real", "gpt-4o"), ("free", "l"))
         )
-        target = Target(provider(name, FakeTransport()), model)
+        own = chance.choice(("m", "*", ""))
+        target = Target(provider(name, FakeTransport()), model, route=own)
         x.route = Route(chance.choice(("m", "*")), (target,))
         attempt = Attempt(target, "d" * 16 if x.trace.span is not None else None)
+        attempt.hedge = number > 0 and rarely()
         attempt.started = x.arrived + number / 100 + (chance.random() - 0.01) / 100
         if not rarely():
             attempt.head = attempt.started + 0.001 if not rarely() else 0.0
@@ -183,6 +188,23 @@ def test_the_usual_adds_nothing_but_numbers() -> None:
     assert record_of(line).cost == 9 * 2_500 + 4 * 10_000
     assert x.attempts[0].usage == Usage(9, 4)
     assert x.attempts[0].cost == 62_500
+
+
+def test_rules_and_fallbacks_have_lines_of_their_own() -> None:
+    lines = Lines(IDENTITY, PRICES)
+    found = []
+    for rule, own in ((None, "m"), (Rule("long"), "m"), (Rule("long"), "spare"), (None, "")):
+        x = usual_exchange()
+        x.rule = rule
+        x.attempts[0].target = Target(provider("p", FakeTransport()), "m", route=own)
+        line = lines.of(x)
+        assert BRIEF in line
+        assert MORE not in line
+        record = record_of(line)
+        found.append((record.route, record.rule, record.attempts[0].route))
+    assert found == [
+        ("m", None, None), ("m", "long", None), ("m", "long", "spare"), ("m", None, None),
+    ]  # fmt: skip
 
 
 UNUSUAL: dict[str, Callable[[Exchange], None]] = {
@@ -330,7 +352,7 @@ usage_objects = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     usage=usage_objects,
     agrees=st.booleans(),

@@ -67,7 +67,7 @@ async def known(store: MemoryQuotas) -> None:
     ],
 )
 async def test_what_was_left_before_rolls_over(spent: Spent, of: Rule, gives: int) -> None:
-    store = MemoryQuotas(Told(spent), wall=Moved())
+    store = MemoryQuotas(Told(spent), wall=Moved(), patience=0)
     quota = store.bind((of,))
     with pytest.raises(QuotaUnknown):
         await quota.take(Demand("id", money=1))
@@ -87,7 +87,7 @@ async def _all(quota: Quota) -> int:
 
 async def test_it_goes_on_rolling_in_the_windows_after() -> None:
     clock = Moved()
-    store = MemoryQuotas(Told(Spent(70, (90, 100))), wall=clock)
+    store = MemoryQuotas(Told(Spent(70, (90, 100))), wall=clock, patience=0)
     quota = store.bind((rule(expires=2),))
     with pytest.raises(QuotaUnknown):
         await quota.take(Demand("id", money=1))

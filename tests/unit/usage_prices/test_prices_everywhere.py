@@ -13,6 +13,7 @@ from proxy.usage.prices.price import FREE, Price
 from proxy.usage.prices.table import price_of_row
 from proxy.wire.record import Cost, Usage
 from proxy.wire.usage import DetailedUsage
+from tests.examples import examples
 from tests.unit.usage_prices.test_prices_cost import exact, usages
 
 _CLASSES = tuple(name for name in Cost.__struct_fields__ if name != "total")
@@ -39,7 +40,7 @@ def test_it_is_the_whole_catalogue(prices: list[Price]) -> None:
     assert set(prices) == set(_prices())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(usage=usages())
 def test_classes_add_up_and_each_token_is_paid_once(prices: list[Price], usage: Usage) -> None:
     for price in prices:
@@ -53,7 +54,7 @@ def test_classes_add_up_and_each_token_is_paid_once(prices: list[Price], usage: 
         assert all(abs(classes[name] - true[name]) < 1 for name in true)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(usage=usages())
 def test_what_is_covered_has_a_rate_for_all_of_it(prices: list[Price], usage: Usage) -> None:
     for price in prices:

@@ -20,6 +20,7 @@ from proxy.usage.segments import (
     spool_id,
 )
 from proxy.wire.record import Content, line_of
+from tests.examples import examples
 from tests.unit.stores.records import record, records
 from tests.unit.usage_ship.spool_files import (
     ActiveSegment,
@@ -138,7 +139,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     assert peak < 20_000_000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_whatever_lies_between_no_record_is_lost(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

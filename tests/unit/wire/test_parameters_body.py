@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.base.jsonio import loads
 from proxy.wire.body import Body
+from tests.examples import examples
 from tests.unit.wire.test_wire_body import bodies, values
 
 
@@ -39,7 +40,7 @@ def test_a_member_goes_with_one_comma(raw: bytes, left: bytes) -> None:
     assert body.value("a") is None
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(bodies(), values)
 def test_what_is_set_and_removed_again_leaves_no_trace(
     body: tuple[bytes, bytes, bytes], value: str
@@ -55,7 +56,7 @@ def test_what_is_set_and_removed_again_leaves_no_trace(
     assert parsed.raw.startswith(stem)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(bodies())
 def test_any_place_can_be_emptied(body: tuple[bytes, bytes, bytes]) -> None:
     raw = b"".join(body)
@@ -67,7 +68,7 @@ def test_any_place_can_be_emptied(body: tuple[bytes, bytes, bytes]) -> None:
     assert {name: parsed.value(name) for name in wanted} == wanted
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(bodies(), st.lists(st.sampled_from(["model", "fresh", "other"]), max_size=5), st.data())
 def test_restore_undoes_everything(
     body: tuple[bytes, bytes, bytes], names: list[str], data: st.DataObject

@@ -1,35 +1,18 @@
--- End a grant, or set right what it holds. Done once: the record says what is still open.
--- KEYS[1]  the record of the grant
--- ARGV[1]  "settle tokens money" | "cancel" | "forget" (cancel; if it is not there yet, it never will
+-- End grants, or set right what they hold. Done once: the record says what is still open.
+-- KEYS     the records of the grants
+-- ARGV     of each: "settle tokens money" | "cancel" | "forget" (cancel; if it is not there yet, it never will
 --          be) | "correct money" (for a worker that died) | "hold money" (less than was given)
--- Answers  1 done, 0 nothing to do
+-- Answers  how many of them were done; of the others there was nothing to do
 
-local word, first, second = string.match(ARGV[1], '^(%a+) ?(%d*) ?(%d*)$')
-local at, tokens, money, packed = read(KEYS[1])
-if not at then
-  if word == 'forget' then
-    call('SET', KEYS[1], '', 'NX', 'PX', 600000)
-  end
-  return 0
-end
-local rules = cmsgpack.unpack(packed)
-
-local function charge(truth)
+local function charge(rules, money, truth)
   if not money or truth == money then return end
   for i = 5, #rules do
     if rules[i][1] == 4 then add(rules[i], truth - money) end
   end
 end
 
-if word == 'correct' or word == 'hold' then
-  if not money then return 0 end
-  charge(tonumber(first))
-  write(KEYS[1], at, tokens, word == 'hold' and tonumber(first) or nil, packed, 'KEEPTTL')
-  return 1
-end
-
 -- What was taken moves in the bucket it was taken in; one that has left its window is past.
-local function move(rule, by)
+local function move(rule, at, by)
   if by == 0 then return end
   local bucket = floor(at * 60 / rule[5])
   local name = int(bucket)
@@ -50,17 +33,38 @@ local function move(rule, by)
   call('HSET', rule[2], 't', int(total + by), name, int(here + by))
 end
 
-local settled = word == 'settle'
-for i = 5, #rules do
-  local rule = rules[i]
-  if rule[1] == 1 and not settled then
-    move(rule, -1)
-  elseif rule[1] == 2 then
-    move(rule, (settled and tonumber(first) or 0) - tokens)
-  elseif rule[1] == 3 then
-    call('ZREM', rule[2], KEYS[1])
+local function finish(record, said)
+  local word, first, second = string.match(said, '^(%a+) ?(%d*) ?(%d*)$')
+  local at, tokens, money, packed = read(record)
+  if not at then
+    if word == 'forget' then
+      call('SET', record, '', 'NX', 'PX', 600000)
+    end
+    return 0
   end
+  local rules = cmsgpack.unpack(packed)
+  if word == 'correct' or word == 'hold' then
+    if not money then return 0 end
+    charge(rules, money, tonumber(first))
+    write(record, at, tokens, word == 'hold' and tonumber(first) or nil, packed, 'KEEPTTL')
+    return 1
+  end
+  local settled = word == 'settle'
+  for i = 5, #rules do
+    local rule = rules[i]
+    if rule[1] == 1 and not settled then
+      move(rule, at, -1)
+    elseif rule[1] == 2 then
+      move(rule, at, (settled and tonumber(first) or 0) - tokens)
+    elseif rule[1] == 3 then
+      call('ZREM', rule[2], record)
+    end
+  end
+  charge(rules, money, settled and tonumber(second) or 0)
+  call('DEL', record)
+  return 1
 end
-charge(settled and tonumber(second) or 0)
-call('DEL', KEYS[1])
-return 1
+
+local done = 0
+for i = 1, #KEYS do done = done + finish(KEYS[i], ARGV[i]) end
+return done

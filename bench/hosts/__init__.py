@@ -1,0 +1,1 @@
+"""Several hosts on one machine: network namespaces that share a Redis and a PostgreSQL."""

@@ -1,0 +1,78 @@
+"""Many limits at once in memory refuse at the very number, however large, and tell the tightest."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.quota import Demand, Rule, Scope, Sliding, standing_of
+from proxy.stores.memory.store import MemoryQuotas
+
+MINUTE = Sliding(60)
+LIMITS = st.one_of(st.integers(0, 12), st.integers(2**50, 2**64), st.just(10**18))
+RULES = st.lists(
+    st.tuples(st.sampled_from(("requests", "tokens")), LIMITS, st.booleans()),
+    min_size=1,
+    max_size=8,
+)
+
+
+def rules_of(drawn: list[tuple[str, int, bool]]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(Scope("team", f"t{n}"), f"{what}", what, limit, MINUTE, hard)  # type: ignore[arg-type]
+        for n, (what, limit, hard) in enumerate(drawn)
+    )
+
+
+def fits(rules: tuple[Rule, ...], taken: dict[str, int], tokens: int) -> bool:
+    """What has to come of it: plain integers."""
+    asked = {"requests": 1, "tokens": tokens}
+    return all(
+        taken[rule.measure] + asked[rule.measure] <= rule.limit
+        for rule in rules
+        if rule.hard and asked[rule.measure]
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(RULES, st.lists(st.tuples(st.integers(-2, 2), st.booleans()), max_size=12))
+async def test_at_the_very_number(
+    drawn: list[tuple[str, int, bool]], steps: list[tuple[int, bool]]
+) -> None:
+    rules = rules_of(drawn)
+    store = MemoryQuotas(monotonic=lambda: 1000.0)
+    quota = store.bind(rules)
+    taken = {"requests": 0, "tokens": 0}
+    smallest = min((r.limit for r in rules if r.measure == "tokens" and r.hard), default=7)
+    for beside, keeps in steps:
+        tokens = max(0, smallest - taken["tokens"] + beside)
+        expected = fits(rules, taken, tokens)
+        grant = quota.take_now(tokens, 0, 0)
+        assert (grant is not None) is expected
+        if grant is None:
+            continue
+        assert grant.standing()[:2] == standing_of(grant.levels())[:2] or _alike(rules)
+        if keeps:
+            taken["requests"] += 1
+            taken["tokens"] += tokens
+        else:
+            grant.cancel()
+
+
+def _alike(rules: tuple[Rule, ...]) -> bool:
+    """Of limits that are used alike up to what rounding does, either may be told."""
+    return max((rule.limit for rule in rules), default=0) >= 2**50
+
+
+async def test_forgotten_counts_hold_nothing_back() -> None:
+    now = [1000.0]
+    store = MemoryQuotas(monotonic=lambda: now[0])
+    rules = rules_of([("requests", 1, True)])
+    quota = store.bind(rules)
+    grant = quota.take_now(0, 0, 0)
+    assert grant is not None
+    assert quota.take_now(0, 0, 0) is None
+    now[0] += 200
+    store.sweep(10)
+    assert store.accounts == 0
+    again = await quota.take(Demand("r"))
+    assert again.levels()[0].remaining == 0
+    assert store.bind(rules).take_now(0, 0, 0) is None  # Both count in the same.
