@@ -1,6 +1,6 @@
 # Shortcuts. The commands of README.md need none of this.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt type bench bench-check bench-peers figures docs-check check image clean
+.PHONY: help run test lint fmt type bench bench-check bench-peers figures profile soak docs-check check image clean
 
 VENV := .venv/bin
 PYTHON ?= python3
@@ -42,6 +42,12 @@ bench-check: $(INSTALLED) ## Measure, and fail where a budget of bench/budgets.t
 
 figures: $(INSTALLED) ## Measure what bench/README.md tells of
 	$(VENV)/python -m bench.figures
+
+profile: $(INSTALLED) ## Draw where a worker's time goes, SCENARIO=chat (docs/bench.md)
+	$(VENV)/python -m bench.profile --scenario $(or $(SCENARIO),chat)
+
+soak: $(INSTALLED) ## Work the proxy for an hour, HOURS=1, and judge its memory
+	$(VENV)/python -m bench.soak --hours $(or $(HOURS),1) --plot docs/soak.svg
 
 docs-check: $(INSTALLED) ## Check the documents against the code
 	$(VENV)/pytest -q tests/guard/test_guard_docs.py tests/guard/test_guard_links.py

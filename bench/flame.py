@@ -22,7 +22,6 @@ _STYLE = (
     "text{font:11px ui-monospace,Menlo,Consolas,monospace;fill:#1b1b1b}"
     "rect{stroke:#fff;stroke-width:.5}.head{font-size:13px}"
 )
-_PARTS = re.compile(r"(?:^|/)(?:site-packages/)?((?:proxy/\w+|[\w-]+)(?=/)|[\w.-]+$)")
 
 
 def read(text: str, of: str) -> Counter[Stack]:
@@ -50,8 +49,12 @@ def part(frame: str) -> str:
     match = _FRAME.match(frame)
     if match is None:
         return "?"
-    found = _PARTS.search(match["file"])
-    return found[1] if found is not None else match["file"]
+    place = match["file"].rpartition("site-packages/")[2].split("/")
+    if place[0] == "proxy" and len(place) > 2:
+        return "/".join(place[:2])
+    if place[0] == "":  # An absolute path: of it the last folder.
+        return place[-2]
+    return place[0]
 
 
 def self_time(stacks: Mapping[Stack, int]) -> Counter[str]:
@@ -125,9 +128,7 @@ def _rectangle(name: str, x: float, depth: int, width: float, share: float) -> s
     top = _TOP + depth * _ROW
     room = int((width - 6) / _LETTER)
     words = name if len(name) <= room else name[: room - 1] + "…"
-    text = (
-        f'<text x="{x + 3:.1f}" y="{top + 12}">{escape(words)}</text>' if room > 2 else ""
-    )
+    text = f'<text x="{x + 3:.1f}" y="{top + 12}">{escape(words)}</text>' if room > 2 else ""
     return (
         f"<g><title>{escape(name)}: {share:.2%}</title>"
         f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{_ROW}" fill="{_colour(name)}"/>'

@@ -30,7 +30,7 @@ from bench.sampler import Recording, find
 from bench.table import table
 from bench.targets import KEY, first_answer, free_port
 
-_LOADS = {
+LOADS = {
     "chat": "chat",
     "chunks": "paced",
     "prompt-200k": "prompt-200k",
@@ -51,6 +51,7 @@ class Profile(NamedTuple):
     stacks: Counter[flame.Stack]
     cost: float
     unit: str
+    wrong: float = 0.0
 
 
 def _start(stack: ExitStack, folder: Path, *, redis: bool) -> tuple[Target, Target]:
@@ -76,7 +77,7 @@ def _start(stack: ExitStack, folder: Path, *, redis: bool) -> tuple[Target, Targ
 def record(name: str, seconds: int, *, native: bool, folder: Path) -> Profile:
     """Make the load, and sample meanwhile. Raises ChildFailed."""
     program = find(_BUILD)
-    scenario = SCENARIOS[_LOADS[name]]
+    scenario = SCENARIOS[LOADS[name]]
     rate = _RATE_NATIVE if native else _RATE
     with ExitStack() as stack:
         vendor, proxy = _start(stack, folder, redis=name == "walls")
@@ -87,9 +88,7 @@ def record(name: str, seconds: int, *, native: bool, folder: Path) -> Profile:
 
         def look(share: float, _: Sample) -> None:
             if not recordings and share >= begins:
-                made = Recording(
-                    program, judged, output, seconds=seconds, rate=rate, native=native
-                )
+                made = Recording(program, judged, output, seconds=seconds, rate=rate, native=native)
                 stack.enter_context(made.child)
                 recordings.append(made)
 
@@ -100,7 +99,9 @@ def record(name: str, seconds: int, *, native: bool, folder: Path) -> Profile:
         text = recordings[0].stacks(_LATE)
     unit = "chunk" if scenario.streamed else "answer"
     try:
-        return Profile(flame.read(text, _OF), measured.figures["cpu_us"], unit)
+        return Profile(
+            flame.read(text, _OF), measured.figures["cpu_us"], unit, measured.figures["wrong"]
+        )
     except ValueError as error:
         raise ChildFailed(f"py-spy recorded nothing of the worker: {error}") from None
 
@@ -129,7 +130,7 @@ def _options() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument("--scenario", choices=list(_LOADS), default="chat")
+    options.add_argument("--scenario", choices=list(LOADS), default="chat")
     options.add_argument("--seconds", type=int, default=10, help="of the recording")
     options.add_argument("--top", type=int, default=40, help="rows of each table")
     options.add_argument("--native", action="store_true", help="tell C libraries apart")
@@ -158,6 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(flame.svg(found.stacks, title))
     print(f"{tables(found, given.top)}\n\n{title}\n{found.stacks.total()} samples, drawn in {out}")
+    if found.wrong:
+        print(f"{found.wrong:.0f} answers were wrong: this is no profile of good ones")
     return 0
 
 

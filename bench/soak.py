@@ -1,10 +1,10 @@
 """The proxy, worked for hours: `python -m bench.soak [--hours 1 | --minutes 5] [--rate 200]`.
 
-The real service with its embedded store and everything on, before a vendor that fails as well, asked
-at a steady rate for all that callers ask for (soak_traffic.py). Once a second memory, open files
-and tasks are read (soak_watch.py). Good is: memory grows by no more than 1 MB a minute after the
-warm-up, no file and no task is left behind, and nothing came that may not (soak_judge.py). Exit
-status: 0 good, 1 not, 2 it could not be run.
+The real service with its embedded store and everything on, before a vendor that fails as well,
+asked at a steady rate for all that callers ask for (soak_traffic.py). Once a second memory, open
+files and tasks are read (soak_watch.py). Good is: memory grows by no more than 1 MB a minute after
+the warm-up, no file and no task is left behind, and nothing came that may not (soak_judge.py).
+Exit status: 0 good, 1 not, 2 it could not be run.
 """
 
 import argparse
@@ -66,7 +66,7 @@ class Found:
         return all(goal.good for goal in self.goals)
 
 
-class _Watch:
+class Watch:
     """Looks once a second, beside the load."""
 
     def __init__(self, root: int, pulses: Path, load: Load, began: float) -> None:
@@ -120,7 +120,7 @@ async def run(plan: Plan, stack: ExitStack, folder: Path) -> Found:
     load = Load(Traffic(url, plan.seed), plan.rate, plan.seed)
     await asyncio.sleep(_REST_BEFORE)
     tasks = Tasks()
-    watch = _Watch(child.pid, folder / "data" / "run", load, monotonic())
+    watch = Watch(child.pid, folder / "data" / "run", load, monotonic())
     before = await watch.now()
     watching = tasks.spawn(watch.run(), name="watch")
     await load.run(plan.seconds)

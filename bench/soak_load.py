@@ -57,7 +57,7 @@ class Load:
             self._drop_silent(now)
             await asyncio.sleep(_TICK)
         until = monotonic() + _GRACE
-        while self._busy and monotonic() < until:
+        while self._busy and monotonic() < until:  # noqa: ASYNC110 - A poll each 10 ms will do.
             await asyncio.sleep(_TICK)
         self.wrong["unfinished"] += len(self._busy)
         await self._tasks.cancel()

@@ -5,6 +5,7 @@ One SVG that stands alone, dark or light as the reader's system is.
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 from bench.harness.plots import Axes, Points, lines
 from bench.soak_judge import of
@@ -45,12 +46,16 @@ def svg(looks: Sequence[Look], title: str) -> str:
         top = _TOP + number * (_HEIGHT + _GAP)
         parts.append(_placed(series, words, top))
     height = _TOP + len(plots) * (_HEIGHT + _GAP)
-    colours = "".join(f".line.c{n}{{stroke:var(--c{n})}}.k{n}{{fill:var(--c{n})}}" for n in range(5))
+    colours = "".join(
+        f".line.c{n}{{stroke:var(--c{n})}}.k{n}{{fill:var(--c{n})}}" for n in range(5)
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{escape(title)}">\n<style>{_STYLE}{colours}</style>\n'
         f'<rect class="ground" width="{_WIDTH}" height="{height}"/>\n'
-        f'<text class="title" x="10" y="22">{escape(title)}</text>\n' + "\n".join(parts) + "\n</svg>\n"
+        f'<text class="title" x="10" y="22">{escape(title)}</text>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
     )
 
 
@@ -67,5 +72,8 @@ def _placed(series: Mapping[str, Points], words: str, top: int) -> str:
 
 
 def _rates(looks: Sequence[Look]) -> list[tuple[float, float]]:
-    pairs = zip(looks, looks[1:], strict=False)
-    return [(b.at / 60, (b.answers - a.answers) / (b.at - a.at)) for a, b in pairs if b.at > a.at]
+    return [
+        (b.at / 60, (b.answers - a.answers) / (b.at - a.at))
+        for a, b in pairwise(looks)
+        if b.at > a.at
+    ]

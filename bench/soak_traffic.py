@@ -27,7 +27,6 @@ _GOOD: frozenset[str | None] = frozenset((None,))
 _FAILS: frozenset[str | None] = frozenset(f"status_{n}" for n in (429, 500, 502, 503))
 _BREAKS = _FAILS | {"error_event", "no_done"}
 _MAY_BE_REFUSED: frozenset[str | None] = frozenset((None, "status_429"))
-_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +98,7 @@ class Traffic:
             kind = self._draw.choices(KINDS, cum_weights=self._weights)[0]
             line, body = self._bodies[kind.name]
             data = b"%b%b\r\n%b" % (line, self._fields(kind, len(body)), body)
-            member = "data" if kind.scenario.kind == "embeddings" else "choices"
-            streamed = kind.scenario.streamed
-            yield Asked(
-                kind, data, StreamJudge if streamed else lambda m=member: PlainJudge(m, known)
-            )
+            yield Asked(kind, data, StreamJudge if kind.scenario.streamed else _judge(kind, known))
 
     def _fields(self, kind: Kind, length: int) -> bytes:
         draw = self._draw
@@ -121,6 +116,11 @@ class Traffic:
             fields["x-llm-proxy-customer"] = f"customer-{draw.randrange(CUSTOMERS)}"
             fields["x-llm-proxy-session"] = f"session-{draw.randrange(SESSIONS)}"
         return "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
+
+
+def _judge(kind: Kind, known: set[bytes]) -> Callable[[], Verdict]:
+    member = "data" if kind.scenario.kind == "embeddings" else "choices"
+    return lambda: PlainJudge(member, known)
 
 
 def _body(kind: Kind, place: Place) -> tuple[bytes, bytes]:

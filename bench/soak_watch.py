@@ -58,8 +58,11 @@ def look(root: int, pulses: Path, at: float, answers: int) -> Look:
         rss[name] += used.rss
         files[name] += count
     tasks, in_flight = _of_pulses(pulses)
-    rounded = ({k: round(v, 2) for k, v in each.items()} for each in (pss, rss))
-    return Look(round(at, 1), *rounded, dict(files), tasks, in_flight, answers)
+    return Look(round(at, 1), _rounded(pss), _rounded(rss), dict(files), tasks, in_flight, answers)
+
+
+def _rounded(found: dict[str, float]) -> dict[str, float]:
+    return {role: round(megabytes, 2) for role, megabytes in found.items()}
 
 
 def _of_pulses(folder: Path) -> tuple[int | None, int | None]:

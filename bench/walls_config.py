@@ -20,9 +20,7 @@ admin: {{listen: "127.0.0.1:{admin}"}}
 telemetry: {{log: {{level: error, format: text}}}}
 proxies: {{none: ["*"]}}
 """
-_PATIENT = (
-    "breaker: {failures: 1000000}"  # The vendor fails often, and is to be asked all the same.
-)
+_PATIENT = "breaker: {failures: 1000}"  # The vendor fails often, and is to be asked all the same.
 
 
 class Places(NamedTuple):

@@ -68,7 +68,8 @@ def measure(stack: ExitStack, folder: Path, seconds: float) -> bool:
             print(
                 f"{number + 1}/{_ROUNDS} {name}: {numbers['cpu_us']:.1f} us, "
                 f"{numbers['requests_per_second']:,.0f} a second, "
-                f"others kept {numbers['others']:.2f} cores busy",
+                f"others kept {numbers['others']:.2f} cores busy"
+                + (f", {numbers['wrong']:.0f} answers wrong" if numbers["wrong"] else ""),
                 flush=True,
             )
     return _tell(found, wrong)

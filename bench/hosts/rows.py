@@ -18,17 +18,14 @@ import uvloop
 from bench.children import Child, ChildFailed
 from bench.faults_proxy import open_to_all
 from bench.harness.watch import tree_seconds
-from bench.hosts import database
 from bench.measure import cores
 from bench.table import table
-from bench.targets import free_port
 from proxy.base.clock import monotonic, wall
 from proxy.base.ids import RequestIds
 from proxy.base.jsonio import dumps
 from proxy.stores.postgres.usage import PostgresUsage
 from proxy.wire.record import AttemptRecord, Cost, Usage, UsageRecord
 
-_HOST = "127.0.0.1"
 _READY = 30.0
 _KEYS, _TEAMS = 50, 7
 _USED, _COST = Usage(input=230, output=40), Cost(total=195_000, input=115_000, output=80_000)
@@ -93,12 +90,9 @@ def _row(dsn: str, postgres: Child, shippers: int, given: argparse.Namespace) ->
 def _measure(given: argparse.Namespace) -> list[list[str]]:
     with tempfile.TemporaryDirectory(prefix="llm-proxy-rows-") as name, ExitStack() as stack:
         open_to_all(Path(name))
-        port = free_port()
-        own = ["--folder", name, "--host", _HOST, "--port", str(port)]
-        arguments = ["-m", "bench.hosts.database", *own]
+        arguments = ["-m", "bench.hosts.database", "--folder", name]
         postgres = stack.enter_context(Child("postgres", arguments, cores=cores()))
-        postgres.line(_READY)
-        dsn = database.address(_HOST, port)
+        dsn = postgres.line(_READY)["store"]
         _ = _row(dsn, postgres, 1, argparse.Namespace(seconds=0.5, batch=given.batch))
         return [_row(dsn, postgres, shippers, given) for shippers in given.shippers]
 
@@ -106,7 +100,8 @@ def _measure(given: argparse.Namespace) -> list[list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _options().parse_args(arguments)
     if given.ship is not None:
-        rows, seconds = uvloop.run(ship(*given.ship, given.batch, given.seconds))
+        dsn, segment = given.ship
+        rows, seconds = uvloop.run(ship(dsn, segment, given.batch, given.seconds))
         print(dumps({"rows": rows, "seconds": seconds}).decode(), flush=True)
         return 0
     try:

@@ -64,26 +64,16 @@ def measure(rounds: int = 15) -> list[Row]:
     rows = [HEAD]
     for size in _SIZES:
         batch = max(2, 400 // size)
-        for name, make in BODIES.items():
-            raw = make(size)
-
-            def add(
-                words: str,
-                step: Callable[[Exchange], object],
-                raw: bytes = raw,
-                name: str = name,
-                size: int = size,
-                batch: int = batch,
-            ) -> None:
+        for name, made in BODIES.items():
+            make = _making(made(size))
+            for words, step in _STEPS.items():
                 named = f"{words}, {name}, {size} kB"
-                rows.append(row(named, step, lambda: exchange(raw), rounds=rounds, batch=batch))
-
-            add("parse", lambda x, raw=raw: Body(raw))
-            add("model, stream, caps", _read)
-            add("another model", lambda x: _body(x).set("model", b'"gpt-4o-2024-11-20"'))
-            add("ask for usage", lambda x: _body(x).set("stream_options", b"{}"))
-            add("bounds", need_of)
+                rows.append(row(named, step, make, rounds=rounds, batch=batch))
     return rows
+
+
+def _making(raw: bytes) -> Callable[[], Exchange]:
+    return lambda: exchange(raw)
 
 
 def _body(x: Exchange) -> Body:
@@ -96,6 +86,15 @@ def _read(x: Exchange) -> None:
     _ = body.text("model")
     _ = body.flag("stream")
     check(body, "chat")
+
+
+_STEPS: Mapping[str, Callable[[Exchange], object]] = {
+    "parse": lambda x: Body(_body(x).raw),
+    "model, stream, caps": _read,
+    "another model": lambda x: _body(x).set("model", b'"gpt-4o-2024-11-20"'),
+    "ask for usage": lambda x: _body(x).set("stream_options", b"{}"),
+    "bounds": need_of,
+}
 
 
 if __name__ == "__main__":

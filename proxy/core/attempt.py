@@ -103,6 +103,16 @@ class Attempt:
             left = None if self.first_byte else LEFT
             self.target.health.end(self.reason or left, self.began)
 
+    def not_needed(self, why: str) -> None:
+        """It was held for, and nothing of it has left."""
+        self.error = Unreachable.kind
+        self.reason = why
+        self.ended = monotonic()
+        if self.hold is not None:
+            self.hold.cancel()
+        if self.kept is not None:
+            self.kept.clear()
+
     def failed(self, request: str, error: UpstreamError) -> None:
         """Note why it failed: the log gets hosts and causes, the caller no host names. What the
         vendor itself said goes to the caller only: it may quote the prompt."""

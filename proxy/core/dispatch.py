@@ -151,15 +151,17 @@ class Tries:
 
         async def second() -> Race | None:
             target = self._beside(first.target)
-            if not self._may_go_on() or target.health.why_not(monotonic()) is not None:
-                return None
-            if not hedge.allowance.spend():
+            may = self._may_go_on() and target.health.why_not(monotonic()) is None
+            if not (may and hedge.allowance.spend()):
                 return None
             attempt = self.attempt(target)
             attempt.hedge = True
             try:
                 await self.hold(attempt)
             except ProxyError:  # The first goes on; should it fail, this one is asked in its turn.
+                return None
+            if race[1].done():  # While the other was being held for.
+                attempt.not_needed(HEDGED)
                 return None
             beside.append(attempt)
             return begin(attempt)
@@ -168,8 +170,9 @@ class Tries:
             attempt.failed(x.id, error)
             self._failures.append(Failure(attempt.target, error))
 
+        race = begin(first)
         try:
-            winner, good = await hedged(x, begin(first), late, second, failed)
+            winner, good = await hedged(x, race, late, second, failed)
         except UpstreamError:
             self._count_beside(first, beside)
             raise

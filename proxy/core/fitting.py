@@ -24,7 +24,10 @@ _NONE = Parameters()
 def fit(x: "Exchange", body: "Body", target: "Target") -> None:
     """Change the body for this target. Raises BadRequest for what may not be left out."""
     wanted = _wanted(x, target)
-    is_other = x.attempts or (x.route is not None and target.route != x.route.model)
+    is_fallback = x.route is not None and target.route != x.route.model
+    is_other = is_fallback or x.attempts
+    if is_fallback:
+        x.need = None  # It was thought of the targets of the model asked for.
     if wanted is None and not is_other:
         return
     taker = Taker(target.model, target.capabilities)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import Unreachable, UpstreamError
+from proxy.base.errors import UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.policy import Hedge
@@ -49,8 +49,10 @@ async def hedged(
         raise
     _put_last(x, winner)  # It is the one that answers.
     for loser, _ in running:
-        loser.reason = HEDGED
-        loser.error = HEDGED if loser.open else Unreachable.kind  # It never left.
+        if not loser.open:
+            loser.not_needed(HEDGED)
+            continue
+        loser.error = loser.reason = HEDGED
         loser.ended = monotonic()
         loser.over()
     try:

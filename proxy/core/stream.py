@@ -21,6 +21,7 @@ from proxy.core.ports import Answer, Out
 from proxy.core.reply import Reply
 from proxy.wire import errors
 from proxy.wire.coding import Inflate
+from proxy.wire.continuation_sent import said_again
 from proxy.wire.opening import Opening, data_of_error
 from proxy.wire.operations import StreamEnd
 from proxy.wire.reasons import reason_of_event
@@ -102,6 +103,8 @@ class AnswerStream:
             self._transcript = x.runtime.tokens.listen(x)
             if self._transcript is not None:
                 x.watch(self._transcript.feed)
+                if carries_on and sent is not None and x.attempts[-1].rescue == "restart":
+                    self._transcript.feed(said_again(sent))  # Its vendor says that, too.
             if not carries_on and x.tries is not None and x.tries.has_more:
                 self._open_later()
             if sent is not None and not carries_on:

@@ -75,10 +75,10 @@ def need_of(x: Exchange) -> Need:
 
 def _of_texts(x: Exchange, body: Body) -> Need | None:
     """The bounds of a conversation in which nothing counts but text, or None for any other."""
-    raw, model, name = body.raw, x.model or "", x.operation.name
+    raw, name = body.raw, x.operation.name
     if name not in _TALKS or body.has_any(_SPECIAL) or _has(raw, _TYPE):
         return None
-    if "search" in model or "sonar" in model or _has_escapes(raw):
+    if _is_search_model(x) or _has_escapes(raw):
         return None
     cap, choices = body.asked or asked_of(body, name)
     output = None if cap is None else cap * choices
@@ -161,10 +161,18 @@ def _calls(body: Body) -> int:
 
 
 def _may_search(x: Exchange, body: Body) -> bool:
+    return _is_search_model(x) or any(each in body for each in _SEARCH_OPTIONS)
+
+
+def _is_search_model(x: Exchange) -> bool:
+    """Whether it may go to one that searches by itself, whatever that is called here."""
     model = x.model or ""
     if "search" in model or "sonar" in model:
         return True
-    return any(each in body for each in _SEARCH_OPTIONS)
+    for target in x.plan or (x.route.targets if x.route is not None else ()):
+        if "search" in target.model or "sonar" in target.model:
+            return True
+    return False
 
 
 def _unescaped(raw: bytes) -> bytes:

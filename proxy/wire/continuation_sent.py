@@ -11,7 +11,7 @@ vendor could carry on.
 import re
 from typing import Any, Final
 
-from proxy.base.jsonio import JSONError, loads
+from proxy.base.jsonio import JSONError, dumps, loads
 from proxy.wire.sse import split
 
 LONGEST: Final = 1024 * 1024
@@ -142,6 +142,11 @@ class Sent:
                 self._words.append(content)
         elif content is not None:
             self.only_text = False
+
+
+def said_again(sent: Sent) -> bytes:
+    """All that was sent as one event: what a vendor that is asked anew says before it goes on."""
+    return b"data: " + dumps({"choices": [{"index": 0, "delta": {"content": sent.text}}]}) + b"\n\n"
 
 
 def says_more(delta: dict[str, Any]) -> bool:

@@ -4,9 +4,7 @@ The run of `python -m bench.faults`, smaller: real processes, a real database, S
 tested beside it, so that a run that is called good is one.
 """
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,27 +15,21 @@ from bench.faults_answers import Answer, Book
 from bench.faults_audit import Books, Row, Sums, Verdict, judge
 from bench.faults_load import Pace
 from bench.faults_plan import draw
-from bench.faults_proxy import open_to_all
 from bench.faults_requests import Used
 from bench.faults_run import Plan, run
+from tests.fakes.postgres import data_dir
+
+__all__ = ["data_dir"]
 
 REQUESTS = 1500
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL may enter, whoever runs the tests."""
-    with tempfile.TemporaryDirectory(prefix="llm-proxy-faults-") as name:
-        open_to_all(Path(name))
-        yield Path(name)
-
-
-def test_whatever_is_killed_every_answer_has_its_record_once(folder: Path) -> None:
+def test_whatever_is_killed_every_answer_has_its_record_once(data_dir: Path) -> None:
     pace = Pace(REQUESTS, rate=500, silence=15)
     # With this seed control dies last: a PostgreSQL that dies while it starts is left for 30 s.
     plan = Plan(pace, kills=2, seed=8, stopped=1, drain=20)
     with ExitStack() as stack:
-        found = uvloop.run(run(plan, stack, folder))
+        found = uvloop.run(run(plan, stack, data_dir))
     verdict = found.verdict
     assert verdict.good, "\n".join([*verdict.examples(), found.log])
     assert found.drained

@@ -5,9 +5,7 @@ The run of `python -m bench.walls`, smaller: real processes, Redis and database,
 Its judges are tested beside it, so that a run that is called good is one.
 """
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 import uvloop
 
 from bench.faults_load import Pace
-from bench.faults_proxy import open_to_all
 from bench.faults_requests import Ask
 from bench.walls_asks import KINDS
 from bench.walls_audit import Evidence, Verdict, judge
@@ -27,22 +24,17 @@ from bench.walls_run import Plan, run
 from bench.walls_watch import Seen
 from bench.walls_world import Budget, Rates, Tokens, budgets, make
 from proxy.core.quota import Scope
+from tests.fakes.postgres import data_dir
+
+__all__ = ["data_dir"]
 
 CALLS = 1500
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL may enter, whoever runs the tests."""
-    with tempfile.TemporaryDirectory(prefix="llm-proxy-walls-") as name:
-        open_to_all(Path(name))
-        yield Path(name)
-
-
-def test_no_budget_is_passed_whoever_dies(folder: Path) -> None:
+def test_no_budget_is_passed_whoever_dies(data_dir: Path) -> None:
     plan = Plan(Pace(CALLS, rate=400, concurrency=60, silence=15), workers=2, kills=1, drain=25)
     with ExitStack() as stack:
-        found = uvloop.run(run(plan, stack, folder))
+        found = uvloop.run(run(plan, stack, data_dir))
     counts = found.book.counts
     told = "\n".join([str(counts), *found.seen.examples, *found.verdict.examples(), found.log])
     assert found.good, told

@@ -46,7 +46,7 @@ async def test_what_a_rule_keeps_in_the_house_stays_there_without_a_model_too(
 ) -> None:
     rules = [{"name": "house", "residency": "local"}]
     async with vendors("cloud", "local") as known:
-        more = {"rules": rules, "passthrough": {"provider": "cloud"}}
+        more: dict[str, Any] = {"rules": rules, "passthrough": {"provider": "cloud"}}
         local = {"local": {"residency": "local"}}
         settings = {"m": model("cloud"), "o": model("local")}
         async with gateway(configured(known, settings, providers=local, **more)) as proxy:
@@ -59,7 +59,7 @@ async def test_what_a_rule_keeps_in_the_house_stays_there_without_a_model_too(
 @pytest.mark.parametrize(("wish", "asked"), [("local", set()), ("cloud", {"a"})])
 async def test_a_wish_holds_without_a_model_too(wish: str, asked: set[str]) -> None:
     async with vendors("a") as known:
-        more = {"passthrough": {"provider": "a"}}
+        more: dict[str, Any] = {"passthrough": {"provider": "a"}}
         async with gateway(configured(known, {"m": model("a")}, **more)) as proxy:
             caller = await proxy.call()
             headers = [("x-llm-proxy-residency", wish)]

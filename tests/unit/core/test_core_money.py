@@ -12,7 +12,7 @@ from proxy.wire.parameters import Parameters
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
 from tests.unit.core.outcomes import DONE, LAST, USAGE
 from tests.unit.core.test_core_rescue import said
-from tests.unit.core.walled import Request, Transport, Vendor
+from tests.unit.core.walled import SEARCH, Request, Transport, Vendor
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":500}'
 STREAM = BODY[:-1] + b',"stream":true}'
@@ -139,3 +139,13 @@ async def test_what_we_end_ourselves_in_the_last_read_is_no_good_end() -> None:
     request.check()
     assert not request.x.finished and isinstance(request.x.error, HoldSpent)
     assert b"event: error" in request.out.body and b"more" not in request.out.body
+
+
+@pytest.mark.parametrize("route", ["m", "o"])
+async def test_a_model_that_searches_is_held_for_as_one_whatever_it_is_called(route: str) -> None:
+    """Its searches stand in its vendor's name for it, also where it is a fallback."""
+    vendors = [Vendor(fails(), policy=Policy(fallback=OTHER)), Vendor(answers(), route)]
+    request = Request(vendors, BODY, name="sonar-pro")
+    await request.run()
+    request.check()
+    assert holds(request)[1] >= 10 * SEARCH

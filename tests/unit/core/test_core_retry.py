@@ -1,11 +1,16 @@
 """Tries one after the other: cancelled anywhere, told by the table, continued more than once."""
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.base.errors import Cut, Reset
 from proxy.base.jsonio import loads
+from proxy.core.counting import NoCounter
+from proxy.core.exchange import Exchange
 from proxy.core.pauses import retry_after
 from proxy.core.policy import Policy, Rescue, Retry
+from proxy.wire.record import Usage
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
 from tests.unit.core.outcomes import DONE, LAST, USAGE
 from tests.unit.core.test_core_money import BODY, OK, STREAM, streams
@@ -85,3 +90,42 @@ async def test_a_stream_that_is_whole_stays_whole_whatever_its_vendor_says_behin
     assert request.x.finished and request.x.error is None
     assert request.out.body.startswith(said(b"Hi") + LAST + DONE)
     assert b"event: error" not in request.out.body
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def feed(self, data: bytes, /) -> None:
+        self.pieces.append(data)
+
+    def body(self) -> bytes | None:
+        return b"".join(self.pieces)
+
+
+class Counter(NoCounter):
+    """Notes what it was to count."""
+
+    def __init__(self) -> None:
+        self.counted = b""
+
+    def listen(self, _x: Exchange, /) -> Kept:
+        return Kept()
+
+    def wants(self, x: Exchange, /) -> bool:
+        return x.counted is None and b'"usage"' not in x.tail.last()
+
+    async def count(self, x: Exchange, body: bytes, /) -> None:
+        self.counted, x.counted = body, Usage(1, 1)
+
+
+async def test_what_a_vendor_had_to_repeat_is_counted_as_its_own_words() -> None:
+    policy = Policy(rescue=("restart",))
+    first = streams(said(b"Hello "), Cut("c"))
+    second = streams(said(b"Hello "), said(b"world"), LAST, DONE)
+    request = Request([Vendor(first, policy=policy), Vendor(second)], STREAM)
+    counter = Counter()
+    request.x.runtime = replace(request.x.runtime, tokens=counter)
+    await request.run()
+    request.check()
+    assert spoken(counter.counted) == "Hello world"

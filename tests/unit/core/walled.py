@@ -36,11 +36,12 @@ from tests.fakes.exchange import exchange, provider, runtime
 from tests.fakes.wire import FakeAnswer, FakeTransport
 
 KEY = Scope("key", "k")
-RATES = Rates(1_000_000, 2_000_000, 0, 0, 0, 0, 4096, None, 1000)
+SEARCH = 5_000
+RATES = Rates(1_000_000, 2_000_000, 0, SEARCH, 0, 0, 4096, 10_000, 1000)
 PRICES = Pricer(
     PriceTable(in_force),
     {},
-    {(f"p{n}", "m"): Price.of({"input": 1_000_000, "output": 2_000_000}) for n in range(4)},
+    {(f"p{n}", "*"): Price.of({"input": 1_000_000, "output": 2_000_000}) for n in range(4)},
 )
 
 
@@ -94,6 +95,7 @@ class Request:
     budget: int = 1_000_000
     rule: Decision | None = None
     last_step: Middleware | None = None
+    name: str = "m"  # What vendors call the last model.
     out: FakeOut = field(default_factory=FakeOut)
 
     def __post_init__(self) -> None:
@@ -105,7 +107,8 @@ class Request:
         gate = LimitsGate(bundles, bundles, _Rates(), WaitingRoom(), GateOptions())
         self.targets = tuple(self._target(place) for place in range(len(self.vendors)))
         run = runtime({"m": self.targets})
-        first = Route("m", self.targets, policy=self.vendors[0].policy)
+        own = tuple(each for each in self.targets if each.route == "m")
+        first = Route("m", own, policy=self.vendors[0].policy)
         self.x = exchange(
             replace(run, catalogue=Models([first]), ledger=self.ledger, gate=gate),
             FakeIncoming(self.body),
@@ -115,9 +118,10 @@ class Request:
 
     def _target(self, place: int) -> Target:
         vendor = self.vendors[place]
+        model = self.name if place + 1 == len(self.vendors) else "m"
         return Target(
             provider(f"p{place}", vendor.transport),
-            "m",
+            model,
             route=vendor.route,
             policy=vendor.policy,
             capabilities=vendor.capabilities,
@@ -131,9 +135,13 @@ class Request:
         async def known(x: Exchange) -> None:
             x.caller, x.rule = self.caller, self.rule
 
+        async def planned(x: Exchange) -> None:
+            x.plan = self.targets
+
         steps = self.x.runtime.middlewares
         at = [step.__name__ for step in steps].index("access")
-        steps = (*steps[:at], known, *steps[at:], *([self.last_step] if self.last_step else ()))
+        last = [self.last_step] if self.last_step is not None else []
+        steps = (*steps[:at], known, *steps[at:], planned, *last)
         self.x.runtime = replace(self.x.runtime, middlewares=steps)
         await serve(self.x, self.out)
 
