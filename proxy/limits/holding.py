@@ -17,6 +17,7 @@ Priced = tuple[Need, Rates, bounds.Able]
 async def closer_for_money(
     x: Exchange, no: QuotaExceeded, target: Target, priced: Priced | None
 ) -> Need | None:
+    """What a request that a budget refuses may need, its tokens counted; None: that cannot help."""
     level = no.denial.level
     if level.rule.measure != "money" or priced is None:
         return None
