@@ -216,6 +216,7 @@ class Exchange:
                 # One that fails must not keep the others from running.
                 log.exception("an end action of %s failed", self.id)
         self._on_reply.clear()  # What is there may hold us: without it we are gone at once.
+        self.tries = None  # So does this: nothing is tried any more.
 
     @property
     def refusal(self) -> ProxyError | None:

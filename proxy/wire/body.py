@@ -30,6 +30,7 @@ _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
 _SHORTEST_DOUBLE = len(b',"model":0')
+_SHORTEST_MEMBER = len(b',"":0')
 _NAMES_WE_READ = tuple(
     b'"%b"' % name
     for name in (
@@ -45,14 +46,16 @@ _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 class Body:
     """A JSON object as it came and as it will leave."""
 
-    __slots__ = ("_members", "asked", "raw")
+    __slots__ = ("_members", "_plain", "asked", "raw")
 
     def __init__(self, raw: bytes) -> None:
         """Parse `raw`. Raises BadRequest unless it is one JSON object without tricks."""
         self.raw = raw
         self.asked: tuple[int | None, int] | None = None  # See wire/asked.py.
         self._members = _decode(raw)
-        if _might_double(raw, self._members):
+        spare = _spare(raw, self._members)
+        self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
+        if spare >= _SHORTEST_DOUBLE and _might_double(raw):
             self._refuse_doubles()
 
     def text(self, name: str) -> str | None:
@@ -125,7 +128,7 @@ class Body:
         if at is None:
             self.raw = msgspec.json.encode(wanted)
         else:
-            self.raw = _without(self.raw, self._gap(name), at + len(bytes(old)))
+            self.raw = _without(self.raw, self._gap_and_place(name)[0], at + _length(old))
         self._members = wanted
         self.asked = None
 
@@ -139,18 +142,19 @@ class Body:
 
     def _splice(self, name: str, old: msgspec.Raw, new: bytes) -> bytes | None:
         at, _ = self._walk(name)
-        return None if at is None else self.raw[:at] + new + self.raw[at + len(bytes(old)) :]
+        return None if at is None else self.raw[:at] + new + self.raw[at + _length(old) :]
 
-    def _gap(self, name: str) -> int:
-        """Where the value in front of member `name` ends; `_walk` has found it."""
+    def _gap_and_place(self, name: str) -> tuple[int, int]:
+        """Where the value in front of member `name` ends, and where its own begins; each stands
+        where it should. Values are not looked at, however long they are."""
         end = 0
         for other, value in self._members.items():
-            if other == name:
-                break
             match = _MEMBER_NAME.match(self.raw, end)
             assert match is not None
-            end = match.end() + len(bytes(value))
-        return end
+            if other == name:
+                return end, match.end()
+            end = match.end() + _length(value)
+        raise KeyError(name)
 
     def _refuse_doubles(self) -> None:
         _, doubled = self._walk(None)
@@ -163,6 +167,8 @@ class Body:
         Decoding keeps the first place of a doubled name and its last value, so a text with one
         cannot be walked from end to end by the members that were decoded."""
         raw, end, found = self.raw, 0, None
+        if self._plain and wanted is not None:
+            return self._gap_and_place(wanted)[1], None
         for name, value in self._members.items():
             match = _MEMBER_NAME.match(raw, end)
             assert match is not None  # There are at least as many members as names.
@@ -203,14 +209,20 @@ def _decode(raw: bytes) -> dict[str, msgspec.Raw]:
         raise BadRequest("the body is nested too deeply", code="invalid_json") from None
 
 
-def _might_double(raw: bytes, members: dict[str, msgspec.Raw]) -> bool:
-    # A doubled member leaves bytes that no member accounts for; compact JSON has none to spare, so
-    # nearly every body is cleared by adding up lengths.
+def _length(value: msgspec.Raw) -> int:
+    return memoryview(value).nbytes
+
+
+def _spare(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
+    """How many bytes of the text no member accounts for. A doubled member leaves some; compact JSON
+    has none to spare, so nearly every body is cleared by adding up lengths."""
     accounted = 1
     for name, value in members.items():
-        accounted += len(name) + 4 + memoryview(value).nbytes  # Quotes, colon, comma or brace.
-    if len(raw) - accounted < _SHORTEST_DOUBLE:
-        return False
+        accounted += len(name) + 4 + _length(value)  # Quotes, colon, comma or brace.
+    return len(raw) - accounted
+
+
+def _might_double(raw: bytes) -> bool:
     if any(raw.count(name) > 1 for name in _NAMES_WE_READ):
         return True
     return b"\\u00" in raw and _ESCAPED_LETTER.search(raw) is not None

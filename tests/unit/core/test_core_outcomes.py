@@ -1,6 +1,7 @@
 """Every way an exchange can end: settled once, nothing left open, never a false [DONE]."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from proxy.base.errors import (
     UpstreamError,
 )
 from proxy.base.errors import Unreachable as Away
+from proxy.core.dispatch import Tries
 from proxy.core.exchange import Exchange
 from proxy.core.upload import FormUpload
 from tests.fakes.caller import FakeIncoming
@@ -227,3 +229,10 @@ async def test_an_empty_plan_is_our_own_mistake() -> None:
     with pytest.raises(ProxyError, match="plan of this request is empty"):
         await case.run()
     case.check()
+
+
+async def test_what_is_over_is_gone_at_once_and_waits_for_no_collector() -> None:
+    case = answered(FakeAnswer([OK]))
+    await case.run()
+    case.check()
+    assert not any(isinstance(each, Tries) for each in gc.get_referrers(case.x))
