@@ -215,7 +215,7 @@ def _walls(made: Told) -> dict[str, Any]:
     found = dict.fromkeys(bundle.rates.rules if bundle.rates is not None else ())
     found |= dict.fromkeys(bundle.budgets)
     for target in _all_targets(made):
-        asked = bundles.attempt(bundle, target.provider)
+        asked = bundles.attempt(bundle, target)
         found |= dict.fromkeys(asked.quota.rules if asked is not None else ())
     most = bundle.per_request
     return {

@@ -15,7 +15,7 @@ from proxy.core.caller import Access
 from proxy.core.gate import PriceList
 from proxy.core.pauses import Allowance
 from proxy.core.policy import Breaker, Fallback, Hedge, Policy, Retry
-from proxy.core.quota import Scope
+from proxy.core.quota import Scope, Walls
 from proxy.core.rules import Rule
 from proxy.core.target import Provider, Route, Target
 from proxy.routing.agents import AgentsAndRules
@@ -51,18 +51,18 @@ def routes(
             *(f"role:{role}" for role in listed.roles),
         ]
         policy = policy_of(model)
-        tiered = len({target.tier for target in model.targets}) > 1
+        around = walls(Scope("model", name), model.limits, model.budgets)
         yield Route(
             name,
             tuple(
                 _target(
-                    name, model, each, providers[each.provider], policy, healths, prices, tiered
+                    name, model, each, providers[each.provider], policy, around, healths, prices
                 )
                 for each in model.targets
             ),
             Access[model.access.upper()],
             frozenset(names) if names else None,
-            walls(Scope("model", name), model.limits, model.budgets),
+            around,
             policy,
             "its `status` is inactive" if model.status == "inactive" else None,
         )
@@ -74,9 +74,9 @@ def _target(  # noqa: PLR0917 - Everything that one is made of.
     target: TargetSettings,
     provider: Provider,
     policy: Policy,
+    around: Walls,
     healths: Healths,
     prices: PriceList | None,
-    tiered: bool,
 ) -> Target:
     able = target.capabilities if target.capabilities is not None else model.capabilities
     window = target.context_window or model.context_window
@@ -92,9 +92,10 @@ def _target(  # noqa: PLR0917 - Everything that one is made of.
         capabilities(able),
         window,
         name,
-        tiered,
+        len({each.tier for each in model.targets}) > 1,
         model.status == "deprecated",
         policy,
+        around,
         healths.of(name, target.provider, target.model, policy.breaker),
     )
 

@@ -76,7 +76,7 @@ class Tries:
         plan = self._x.plan
         if self._place + 1 == len(plan) and self._tried >= plan[-1].policy.retry.attempts:
             return False
-        return self._may_go_on() and not self._is_used_up()
+        return self.may_go_on() and not self._is_used_up()
 
     async def reply(self) -> Reply:
         """The next good answer, behind a hold of its own."""
@@ -151,7 +151,7 @@ class Tries:
 
         async def second() -> Race | None:
             target = self._beside(first.target)
-            may = self._may_go_on() and target.health.why_not(monotonic()) is None
+            may = self.may_go_on() and target.health.why_not(monotonic()) is None
             if not (may and hedge.allowance.spend()):
                 return None
             attempt = self.attempt(target)
@@ -221,7 +221,7 @@ class Tries:
         x = self._x
         if not x.attempts and not self._failures:
             return x.plan[0] if x.plan else None
-        if not self._may_go_on():
+        if not self.may_go_on():
             return None
         while self._place < len(x.plan):
             target = x.plan[self._place]
@@ -235,7 +235,8 @@ class Tries:
             self._place += 1
         return None
 
-    def _may_go_on(self) -> bool:
+    def may_go_on(self) -> bool:
+        """Whether one more try is allowed, and in time."""
         tried = len(self._x.attempts)
         return tried < self._fallback.max_attempts and monotonic() < self._deadline
 

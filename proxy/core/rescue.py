@@ -42,6 +42,8 @@ async def rescue(x: Exchange, sent: Sent, error: UpstreamError) -> Reply | None:
     while target is not None:
         refused: ProxyError = BadRequest("it may not carry on")
         for way in _ways(broken.target.policy.rescue, target):
+            if not tries.may_go_on():  # The way before this one was the last try.
+                return None
             attempt = tries.attempt(target)
             attempt.rescue = way
             try:

@@ -2,7 +2,8 @@
 
 The one place that says so for whoever adds records up: the roll-up in the store, and the reading of
 what is still in the spool. It has to agree with the rules that `limits/` charges: each attempt for
-itself, in the window in which it was sent; what has no price counts as nothing.
+itself, in the window in which it was sent, and at the model that its target belongs to (that of a
+fallback, not the one asked for); what has no price counts as nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from proxy.base.periods import Span
 from proxy.core.quota import Scope
-from proxy.wire.record import UsageRecord
+from proxy.wire.record import AttemptRecord, UsageRecord
 
 LONGEST = 300
 """Characters of a name by which scopes are told apart: an index takes no longer ones."""
@@ -64,7 +65,7 @@ class ShippedSums(Protocol):
 
 
 class _Names(NamedTuple):
-    """Of a record; many have all of them in common."""
+    """Of an attempt; many have all of them in common."""
 
     key: str
     model: str | None
@@ -78,16 +79,12 @@ class _Names(NamedTuple):
 
 def charges(record: UsageRecord) -> Iterator[Charge]:
     """What a record adds to each of its scopes."""
-    shared: list[Scope] = []
     for attempt in record.attempts:
         if attempt.cost is None or (cost := attempt.cost.total) <= 0:
             continue
-        if not shared:
-            shared = [known_as(scope) for scope in _scopes(_of_many(record))]
-            shared += [known_as(scope) for scope in _of_few(record)]
         at = record.at + attempt.started
-        for scope in shared:
-            yield Charge(scope, at, cost)
+        for scope in (*_scopes(_of_many(record, attempt)), *_of_few(record)):
+            yield Charge(known_as(scope), at, cost)
         yield Charge(known_as(Scope("provider", attempt.provider)), at, cost)
 
 
@@ -102,7 +99,7 @@ def added_up(records: Iterable[UsageRecord], step: int) -> dict[tuple[Scope, int
                 continue
             slot = record.at + attempt.started
             slot -= slot % step
-            group = (_of_many(record), attempt.provider, slot)
+            group = (_of_many(record, attempt), attempt.provider, slot)
             groups[group] = groups.get(group, 0) + cost
             for scope in _of_few(record):
                 place = (known_as(scope), slot)
@@ -124,11 +121,11 @@ def known_as(scope: Scope) -> Scope:
     return Scope(scope.kind, name[:LONGEST].replace("\0", "\ufffd"))
 
 
-def _of_many(record: UsageRecord) -> _Names:
+def _of_many(record: UsageRecord, attempt: AttemptRecord) -> _Names:
     return _Names(
         record.key,
-        record.model,
-        record.route,
+        attempt.route or record.model,
+        attempt.route or record.route,
         record.user,
         record.team,
         record.project,

@@ -22,10 +22,11 @@ from proxy.core.reply import Reply
 from proxy.wire import errors
 from proxy.wire.coding import Inflate
 from proxy.wire.continuation_sent import said_again
-from proxy.wire.opening import Opening, data_of_error
+from proxy.wire.opening import Opening
 from proxy.wire.operations import StreamEnd
 from proxy.wire.reasons import reason_of_event
 from proxy.wire.sse import WholeEvents, missing_end
+from proxy.wire.stream_errors import data_of_error
 from proxy.wire.tail import (
     ends_in_error,
     is_whole,

@@ -77,7 +77,8 @@ class Target:
     route: str = ""  # The configured model that it belongs to.
     tiered: bool = False  # Whether that has targets of several tiers.
     deprecated: bool = False  # Whether that is: it answers, and says so.
-    policy: Policy = USUAL  # Of that model.
+    policy: Policy = USUAL  # Of that model,
+    walls: Walls = NO_WALLS  # as it is written in the configuration.
     health: Health = field(default=UNWATCHED, compare=False)
     lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
 
@@ -103,7 +104,6 @@ class Route:
     walls: Walls = NO_WALLS
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
-    windowed: bool = False  # Whether what is too long for a target is cut to fit.
 
 
 class Catalogue(Protocol):

@@ -2,7 +2,8 @@
 
 A kind of request is: this caller, this model, these labels. Its rates are one quota, taken at
 admission; its budgets, with the walls of a provider, are another, one for each provider, taken at
-every attempt.
+every attempt. An attempt at another model than the one that took the request (its fallback, or one
+that was wished) is taken from that model in the other's place, from its rates too.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,12 +25,13 @@ from proxy.core.quota import (
     ScopeKind,
     Walls,
 )
-from proxy.core.target import Provider
+from proxy.core.target import Provider, Target
 
 if TYPE_CHECKING:
     from proxy.core.labels import Labels
 
 _MOST_KEPT = 4096
+_OF_A_MODEL = frozenset(("model", "key_model"))
 
 TakeNow = Callable[[int, int, int], Grant | None]
 """`QuickQuota.take_now`."""
@@ -37,13 +39,14 @@ TakeNow = Callable[[int, int, int], Grant | None]
 
 @dataclass(slots=True)
 class AttemptQuota:
-    """What one attempt at a provider takes from."""
+    """What one attempt at a target takes from."""
 
     quota: Quota
     take_now: TakeNow | None
     counts_tokens: bool
     has_money: bool
     hard: bool  # At least one budget is a wall.
+    per_request: tuple[int, Scope] | None = None  # Of another model than the one asked for.
 
 
 @dataclass(slots=True)
@@ -51,13 +54,15 @@ class Bundle:
     """The walls of one kind of request."""
 
     caller: Caller
+    model: str  # The configured one that took it; empty: none did.
     rates: Quota | None
     take_now: TakeNow | None  # Of the rates, where the store decides at once.
     joined: JoinedQuota | None  # The rates, where their store is asked for two quotas at once.
     counts_tokens: bool
     budgets: tuple[Rule, ...]
     per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
-    attempts: dict[str, AttemptQuota | None] = field(default_factory=dict)
+    # By provider, and by model where that is not the one that took the request.
+    attempts: dict[str | tuple[str, str], AttemptQuota | None] = field(default_factory=dict)
 
 
 class Bundles:
@@ -93,20 +98,26 @@ class Bundles:
         for tag in caller.tags:
             _ = self._rulebook.walls(Scope("tag", tag))
 
-    def attempt(self, bundle: Bundle, provider: Provider) -> AttemptQuota | None:
-        """What an attempt at a provider takes from, or None where nothing stands."""
-        name = provider.name
+    def attempt(self, bundle: Bundle, target: Target) -> AttemptQuota | None:
+        """What an attempt at a target takes from, or None where nothing stands."""
+        name, own, model = target.provider.name, bundle.model, target.route
+        place = name if model == own or not (model and own) else (name, model)
         try:
-            return bundle.attempts[name]
+            return bundle.attempts[place]
         except KeyError:
-            found = bundle.attempts[name] = self._attempt(bundle, provider, name)
+            rules, most = bundle.budgets, None
+            if place is not name:
+                rules, most = self._elsewhere(bundle, target)
+            found = bundle.attempts[place] = self._attempt(rules, most, target.provider)
             return found
 
-    def _attempt(self, bundle: Bundle, provider: Provider, name: str) -> AttemptQuota | None:
-        stored = self._rulebook.walls(Scope("provider", name))
+    def _attempt(
+        self, rules: tuple[Rule, ...], most: tuple[int, Scope] | None, provider: Provider
+    ) -> AttemptQuota | None:
+        stored = self._rulebook.walls(Scope("provider", provider.name))
         around = provider.walls or stored or NO_WALLS
-        rules = bundle.budgets + around.rates + around.budgets
-        if not rules:
+        rules += around.rates + around.budgets
+        if not rules and most is None:
             return None
         money = [rule for rule in rules if rule.measure == "money"]
         quota = self._bind(rules)
@@ -116,7 +127,27 @@ class Bundles:
             any(rule.measure == "tokens" for rule in rules),
             bool(money),
             any(rule.hard for rule in money),
+            most,
         )
+
+    def _elsewhere(
+        self, bundle: Bundle, target: Target
+    ) -> tuple[tuple[Rule, ...], tuple[int, Scope] | None]:
+        """What stands around the request, at the model of this target in place of its own. What
+        admission has taken from already, by a pattern that both have, is not taken twice."""
+        caller, model = bundle.caller, target.route
+        scope = Scope("model", model)
+        stored = self._rulebook.walls(scope)
+        found = [(scope, target.walls or stored or NO_WALLS)]
+        of_key = Scope("key_model", f"{caller.name}/{model}")
+        found += [(of_key, walls) for patterns, walls in caller.per_model if model in patterns]
+        admitted = bundle.rates.rules if bundle.rates is not None else ()
+        taken = {rule.key for rule in admitted}
+        rules = [rule for rule in bundle.budgets if rule.scope.kind not in _OF_A_MODEL]
+        for _, walls in found:
+            rules += [rule for rule in walls.rates if rule.key not in taken]
+            rules += walls.budgets
+        return tuple(rules), _lowest(found)
 
     def forget(self) -> None:
         """Walls have changed: make all bundles anew."""
@@ -130,20 +161,16 @@ class Bundles:
     def _make(self, x: Exchange, caller: Caller) -> Bundle:
         found = list(self._walls(x, caller))
         rates = tuple(rule for _, walls in found for rule in walls.rates)
-        lowest = [
-            (walls.tokens_per_request, scope)
-            for scope, walls in found
-            if walls.tokens_per_request is not None
-        ]
         quota = self._bind(rates) if rates else None
         return Bundle(
             caller,
+            x.route.model if x.route is not None else "",
             quota,
             _at_once(quota),
             quota if isinstance(quota, JoinedQuota) else None,
             any(rule.measure == "tokens" for rule in rates),
             tuple(rule for _, walls in found for rule in walls.budgets),
-            min(lowest) if lowest else None,
+            _lowest(found),
         )
 
     def _walls(self, x: Exchange, caller: Caller) -> Iterator[tuple[Scope, Walls]]:
@@ -178,6 +205,12 @@ class Bundles:
         for tag in labels.tags:
             yield Scope("tag", tag)
         yield Scope("global", "")
+
+
+def _lowest(found: list[tuple[Scope, Walls]]) -> tuple[int, Scope] | None:
+    """The lowest `tokens_per_request`, and whose it is."""
+    most = [(w.tokens_per_request, scope) for scope, w in found if w.tokens_per_request is not None]
+    return min(most) if most else None
 
 
 def _at_once(quota: Quota | None) -> TakeNow | None:

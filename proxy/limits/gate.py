@@ -100,7 +100,7 @@ class LimitsGate:
         bundle = self._bundles.of(x)
         x.teller = tell
         if bundle.per_request is not None:
-            await self._refuse_long(x, *bundle.per_request)
+            await self._refuse_long(x, *bundle.per_request, _models(x))
         rates = bundle.rates
         if rates is None:
             return
@@ -118,10 +118,12 @@ class LimitsGate:
         """As `hold`, where that can be decided at once."""
         if x.early is not None and self._held_early(x, x.early, attempt):
             return True
-        asked = self._bundles.attempt(self._bundles.of(x), target.provider)
+        asked = self._bundles.attempt(self._bundles.of(x), target)
         if asked is None:
             return True
         if asked.take_now is None or (self._queues and self._is_queued(target)):
+            return False
+        if asked.per_request is not None:
             return False
         priced, tokens, money, least = self._asked(x, target, asked)
         grant = asked.take_now(tokens, money, least)
@@ -141,9 +143,10 @@ class LimitsGate:
         """Hold the most that this attempt can cost, before it is sent."""
         if self.hold_now(x, target, attempt):
             return
-        provider = target.provider
-        asked = self._bundles.attempt(self._bundles.of(x), provider)
+        asked = self._bundles.attempt(self._bundles.of(x), target)
         assert asked is not None  # Else there was nothing to hold.
+        if asked.per_request is not None:
+            await self._refuse_long(x, *asked.per_request, (target.model,))
         try:
             grant, priced = await self._take_attempt(x, target, asked, asked.quota)
         except QuotaUnknown:
@@ -151,7 +154,7 @@ class LimitsGate:
             if asked.has_money:
                 what, policy = "budgets", self._options.budgets
             say_degraded(x, what, policy)
-            own = self._local.attempt(self._local.of(x), provider)
+            own = self._local.attempt(self._local.of(x), target)
             if policy == "allow" or own is None:
                 return
             grant, priced = await self._take_attempt(x, target, asked, own.quota)
@@ -175,7 +178,7 @@ class LimitsGate:
         target = route.targets[0]
         if self._queues and self._is_queued(target):
             return False
-        asked = self._bundles.attempt(bundle, target.provider)
+        asked = self._bundles.attempt(bundle, target)
         if asked is None:
             return False
         try:
@@ -205,7 +208,7 @@ class LimitsGate:
             if grant.money and self._book is not None:
                 attempt.kept = self._book.keep(x, attempt, grant.money, need[0], need.output)
         else:
-            asked = self._bundles.attempt(self._bundles.of(x), target.provider)
+            asked = self._bundles.attempt(self._bundles.of(x), target)
             assert asked is not None  # It was asked for.
             priced = need, rates, bounds.able(need, rates, stream=x.stream)
             self._held(x, attempt, asked, grant, priced)
@@ -270,12 +273,13 @@ class LimitsGate:
             return
         self._room.freed(rates)
 
-    async def _refuse_long(self, x: Exchange, limit: int, scope: Scope) -> None:
+    @staticmethod
+    async def _refuse_long(x: Exchange, limit: int, scope: Scope, models: tuple[str, ...]) -> None:
         need = bounds.need(x)
         if not bounds.is_long(need, limit):
             return
         if not bounds.is_long(bounds.at_best(need), limit):
-            need = await closer_need(x, need, _models(x)) or need
+            need = await closer_need(x, need, models) or need
         if bounds.is_long(need, limit):
             raise bounds.too_long(need, limit, scope)
 

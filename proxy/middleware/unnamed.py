@@ -6,6 +6,7 @@ Asked twice, by `access` (what could be reached there?) and by `plan`, so it has
 from proxy.base.errors import BadRequest, NotFound
 from proxy.core.exchange import Exchange
 from proxy.core.target import Target
+from proxy.wire.body import Body
 
 
 def target_of_unnamed(x: Exchange) -> Target:
@@ -13,14 +14,22 @@ def target_of_unnamed(x: Exchange) -> Target:
     target = _named(x)
     provider = target.provider
     ruled = "local" if x.rule is not None and x.rule.local else None
-    for wanted in (ruled, x.incoming.headers.get("x-llm-proxy-residency")):
+    for wanted in (ruled, _residency(x)):
         if wanted is not None and wanted != provider.residency:
             raise BadRequest(
-                f"this request is for {wanted[:20]} providers only, and `{provider.name}` is "
+                f"this request is for {str(wanted)[:20]} providers only, and `{provider.name}` is "
                 f"{provider.residency}",
                 code="no_target_meets_request",
             )
     return target
+
+
+def _residency(x: Exchange) -> object:
+    """What is wished: the header comes before the body."""
+    wanted: object = x.incoming.headers.get("x-llm-proxy-residency")
+    if wanted is None and isinstance(x.body, Body) and "metadata" in x.body:
+        wanted = (x.body.object("metadata") or {}).get("residency")
+    return wanted
 
 
 def _named(x: Exchange) -> Target:

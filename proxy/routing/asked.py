@@ -81,6 +81,13 @@ class Asked:
         return self._out
 
     @property
+    def longest(self) -> int:
+        body, rule = self._x.body, self._x.rule
+        if not isinstance(body, Body) or (rule is not None and rule.windowed):
+            return self.tokens_in + self.tokens_out
+        return len(body.raw) + self.tokens_out
+
+    @property
     def complexity(self) -> float:
         facts = self._known
         return complexity(

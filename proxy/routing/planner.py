@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 class _Prepared:
     """What is the same for all requests to a route."""
 
-    __slots__ = ("fallbacks", "plain", "route", "strategy", "tiers")
+    __slots__ = ("fallbacks", "only", "plain", "route", "strategy", "tiers", "window")
 
     def __init__(self, route: Route, strategy: Strategy) -> None:
         self.route = route
@@ -45,12 +45,13 @@ class _Prepared:
             not self.fallbacks
             and route.off is None
             and all(
-                target.provider.off is None
-                and target.capabilities is None
-                and target.context_window is None
+                target.provider.off is None and target.capabilities is None
                 for target in route.targets
             )
         )
+        windows = [each.context_window for each in route.targets if each.context_window is not None]
+        self.window = min(windows, default=None)
+        self.only = route.targets[0] if self.plain and len(route.targets) == 1 else None
 
 
 class Planner:
@@ -77,17 +78,28 @@ class Planner:
         """The plan of a request to `route`, which its caller may use.
 
         `fallbacks`: those that a rule names in place of the route's own; what is wished comes
-        before both. Raises BadRequest or OperatorError for a fallback that does not exist."""
+        before both. Raises OperatorError for a fallback that does not exist, BadRequest for a wish
+        of one that does not, or not for this caller."""
         ready = self._known(route)
         if wishes is None and residency is None and fallbacks is None and ready.plain:
-            for target in route.targets:
-                if target.health.why_not(now) is not None:
-                    break
-            else:
-                return Plan(_ordered(ready.strategy, ready.tiers, ask), ())
-        checks = Checks(ask, now, wishes, residency, windowed=route.windowed)
+            usual = self._usual_plan(ready, ask, now)
+            if usual is not None:
+                return usual
+        checks = Checks(ask, now, wishes, residency)
         plan = self._checked(ready, ask, checks, wishes, fallbacks)
         return plan if plan.targets else _last_resort(plan.dropped, now)
+
+    def _usual_plan(self, ready: _Prepared, ask: Ask, now: float) -> Plan | None:
+        """Where nothing is declared and nothing wished; None: something may be in the way."""
+        if ready.window is not None and ask.longest > ready.window:
+            return None
+        only, route = ready.only, ready.route
+        if only is not None:
+            return Plan(route.targets, ()) if only.health.why_not(now) is None else None
+        for target in route.targets:
+            if target.health.why_not(now) is not None:
+                return None
+        return Plan(_ordered(ready.strategy, ready.tiers, ask), ())
 
     def strategy(self, route: Route) -> Strategy:
         """The strategy of a configured model."""
@@ -116,10 +128,12 @@ class Planner:
         wished = wishes.fallbacks if wishes is not None else None
         names = wished if wished is not None else fallbacks
         for name in first.fallbacks if names is None else names:
-            route = self._fallback(name, is_wish=wished is not None)
+            route = self._catalogue.route(name)
             if route is first.route:
                 continue
-            refusal = ask.refusal(name, route)
+            refusal = ask.refusal(name, route) if route is not None else None
+            if route is None or (refusal is not None and wished is not None):
+                raise _unknown(name, is_wish=wished is not None)
             if refusal is not None:
                 dropped += [Dropped(target, refusal, "access") for target in route.targets]
                 continue
@@ -127,14 +141,12 @@ class Planner:
             targets += _of_route(ready, ask, checks, dropped)
         return Plan(_once(targets, dropped), tuple(dropped))
 
-    def _fallback(self, name: str, *, is_wish: bool) -> Route:
-        route = self._catalogue.route(name)
-        if route is not None:
-            return route
-        why = f"the fallback model `{name[:200]}` does not exist here"
-        if is_wish:
-            raise BadRequest(why, code="model_not_found", param="fallbacks")
-        raise OperatorError(why)
+
+def _unknown(name: str, *, is_wish: bool) -> BadRequest | OperatorError:
+    why = f"the fallback model `{name[:200]}` does not exist here"
+    if is_wish:  # Of one that the caller may not use the same is said: nobody learns its name so.
+        return BadRequest(why, code="model_not_found", param="fallbacks")
+    return OperatorError(why)
 
 
 def _tiers(targets: Iterable[Target]) -> tuple[tuple[Target, ...], ...]:

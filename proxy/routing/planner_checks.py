@@ -31,10 +31,9 @@ class Dropped(NamedTuple):
 
 
 class Checks:
-    """The questions of one request. `residency`: what a rule demands, whatever is wished.
-    `windowed`: what is too long will be cut to fit, so that only the answer has to."""
+    """The questions of one request. `residency`: what a rule demands, whatever is wished."""
 
-    __slots__ = ("_ask", "_needs", "_now", "_residency", "_size", "_windowed", "_wishes")
+    __slots__ = ("_ask", "_needs", "_now", "_residency", "_size", "_wishes")
 
     def __init__(
         self,
@@ -42,8 +41,6 @@ class Checks:
         now: float,
         wishes: Wishes | None,
         residency: str | None,
-        *,
-        windowed: bool = False,
     ) -> None:
         self._ask = ask
         self._now = now
@@ -51,7 +48,6 @@ class Checks:
         self._residency = residency
         self._needs: frozenset[str] | None = None
         self._size = -1
-        self._windowed = windowed
 
     def against(self, target: Target) -> Dropped | None:
         """What speaks against a target; None: nothing."""
@@ -85,10 +81,10 @@ class Checks:
             if not self._needs <= able:
                 lacks = ", ".join(sorted(self._needs - able))
                 return Dropped(target, f"it does not declare {lacks}", "capability")
-        if window is None:
+        if window is None or self._ask.longest <= window:
             return None
         if self._size < 0:
-            self._size = self._ask.tokens_out + (0 if self._windowed else self._ask.tokens_in)
+            self._size = self._ask.tokens_out + self._ask.tokens_in
         if self._size <= window:
             return None
         why = f"about {self._size} tokens do not fit into its window of {window}"

@@ -218,7 +218,7 @@ def _spare(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
     has none to spare, so nearly every body is cleared by adding up lengths."""
     accounted = 1
     for name, value in members.items():
-        accounted += len(name) + 4 + _length(value)  # Quotes, colon, comma or brace.
+        accounted += len(name) + 4 + memoryview(value).nbytes  # Quotes, colon, comma or brace.
     return len(raw) - accounted
 
 

@@ -4,14 +4,13 @@ stream could still take its place.
 Vendors open with an empty delta that names the role and think afterwards; some open with an
 error. Neither is an answer. What shows a word, a call, a reason to finish, usage or the end is
 content, and so is anything large: then all that was held goes on, and nothing is looked at any
-more. An error is read and not searched for: `response.created` repeats the caller's tools and
-metadata, in which anything may be called `error`.
+more.
 """
 
 import re
 
-from proxy.wire.continuation_sent import data_of, object_of
 from proxy.wire.sse import split
+from proxy.wire.stream_errors import error_of
 
 HOLD = 64 * 1024
 _CONTENT = re.compile(
@@ -21,8 +20,6 @@ _CONTENT = re.compile(
     rb'"usage"\s*:\s*\{|\[DONE\]|'
     rb'"type"\s*:\s*"response\.(?:completed|incomplete|cancelled|output_item\.done)"'
 )
-_ERROR_EVENT = re.compile(rb"(?:^|[\r\n])event:[ ]?error")
-_ERROR_TYPES = frozenset(("error", "response.failed"))
 
 
 class Opening:
@@ -41,7 +38,7 @@ class Opening:
         self._size += len(events)
         if b"error" in events or b"failed" in events:
             for event in split(events):
-                if (error := _error_of(event)) is not None:
+                if (error := error_of(event)) is not None:
                     self.error = error
                     return b""
                 if _CONTENT.search(event) is not None:
@@ -55,21 +52,3 @@ class Opening:
         held = b"".join(self._held)
         self._held.clear()
         return held
-
-
-def data_of_error(events: bytes) -> bytes:
-    """The data of the error among these events."""
-    found = (_error_of(event) for event in split(events))
-    return next((error for error in found if error is not None), b"{}")
-
-
-def _error_of(event: bytes) -> bytes | None:
-    """The data of an event that says that there is no answer, or no more of it."""
-    data = data_of(event)
-    if data is None:
-        return None
-    if _ERROR_EVENT.search(event) is not None:
-        return data
-    said = object_of(data) or {}
-    is_error = isinstance(said.get("error"), dict | str) and said["error"]
-    return data if is_error or said.get("type") in _ERROR_TYPES else None

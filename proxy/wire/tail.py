@@ -11,6 +11,7 @@ import msgspec
 
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import ANY_END, ENDS
+from proxy.wire.stream_errors import first_error
 
 KEEP = 16 * 1024
 _EDGE = 64
@@ -33,6 +34,7 @@ _RESPONSE_END = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
 )
 _RESPONSE_ERROR = re.compile(rb'"type"\s*:\s*"(?:response\.failed|error)"')
+# What most errors look like, cut short ones too; all of them are known to stream_errors.py.
 _ERROR = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\s*[{"])')
 
 
@@ -136,7 +138,9 @@ def _has(text: bytes, word: bytes) -> bool:
 
 def tells_error(events: bytes) -> bool:
     """Whether one of these events is an error in place of what should follow."""
-    return _has(events, b"error") and _ERROR.search(events) is not None
+    if not _has(events, b"error"):
+        return False
+    return _ERROR.search(events) is not None or first_error(events) is not None
 
 
 def ends_in_error(tail: bytes, end: StreamEnd) -> bool:
@@ -147,7 +151,7 @@ def ends_in_error(tail: bytes, end: StreamEnd) -> bool:
         case StreamEnd.DONE:
             return not _says_done(tail) and tells_error(tail)
         case StreamEnd.RESPONSE:
-            return _RESPONSE_ERROR.search(tail) is not None or _ERROR.search(tail) is not None
+            return _RESPONSE_ERROR.search(tail) is not None or tells_error(tail)
         case StreamEnd.FRAMING:
             return False
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from proxy.base.jsonio import dumps
 from tests.fakes.script import Reply
 from tests.integration.gateway import gateway
 from tests.integration.raw_caller import Fields
@@ -17,7 +18,7 @@ WISHED: dict[str, tuple[dict[str, Any], Fields]] = {
 
 
 @pytest.mark.parametrize(("more", "headers"), WISHED.values(), ids=WISHED)
-@pytest.mark.parametrize(("models", "status"), [(["m"], 500), (["m", "o"], 200)])
+@pytest.mark.parametrize(("models", "status"), [(["m"], 400), (["m", "o"], 200)])
 async def test_a_wished_fallback_is_one_that_the_key_may_name(
     more: dict[str, Any], headers: Fields, models: list[str], status: int
 ) -> None:
@@ -26,7 +27,18 @@ async def test_a_wished_fallback_is_one_that_the_key_may_name(
         settings = {"m": model("a"), "o": model("b")}
         async with gateway(configured(known, settings, key={"models": models})) as proxy:
             assert (await ask(proxy, chat(**more), headers)).status == status
-        assert known.asked() == ({"a"} if status == 500 else {"a", "b"})
+        assert known.asked() == (set() if status == 400 else {"a", "b"})
+
+
+async def test_a_wish_does_not_tell_hidden_models_from_those_that_are_not_there() -> None:
+    async with vendors("a", "b") as known:
+        settings = {"m": model("a"), "o": model("b"), "secret": model("b", access="classified")}
+        told = set()
+        async with gateway(configured(known, settings, key={"models": ["m", "s*"]})) as proxy:
+            for name in ("o", "p", "secret", "unknown"):
+                answer = await ask(proxy, chat(metadata={"fallbacks": name}))
+                told.add((answer.status, answer.body.replace(f"`{name}`".encode(), b"?")))
+        assert len(told) == 1 and known.asked() == set()
 
 
 async def test_the_operator_s_fallback_is_for_whoever_is_cleared_for_it() -> None:
@@ -65,3 +77,20 @@ async def test_a_wish_holds_without_a_model_too(wish: str, asked: set[str]) -> N
             headers = [("x-llm-proxy-residency", wish)]
             await caller.ask("POST", "/v1/files", body=b"x", headers=headers)
         assert known.asked() == asked
+
+
+@pytest.mark.parametrize(
+    ("wish", "header", "asked"),
+    [("local", None, set()), ("cloud", None, {"a"}), ("local", "cloud", {"a"}), (7, None, set())],
+)
+async def test_a_body_without_a_model_wishes_as_a_header_does(
+    wish: object, header: str | None, asked: set[str]
+) -> None:
+    async with vendors("a") as known:
+        more: dict[str, Any] = {"passthrough": {"provider": "a"}}
+        async with gateway(configured(known, {"m": model("a")}, **more)) as proxy:
+            body = dumps({"messages": [], "metadata": {"residency": wish}})
+            headers = [("x-llm-proxy-residency", header)] if header is not None else []
+            answer = await ask(proxy, body, headers)
+        assert known.asked() == asked
+        assert asked or (answer.status, answer.error["code"]) == (400, "no_target_meets_request")

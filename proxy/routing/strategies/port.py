@@ -36,6 +36,10 @@ class Ask(Protocol):
         """Of output at most; 0: the caller named no number."""
 
     @property
+    def longest(self) -> int:
+        """Tokens of both that it can have at most, known at once: no text has more than bytes."""
+
+    @property
     def complexity(self) -> float:
         """How hard it seems to be, from 0 to 1: complexity.py."""
 
@@ -90,3 +94,8 @@ class Known:
     price: Callable[[Target], int | None] = _unpriced
     most: Callable[[Target], int | None] = _unpriced
     refusal: Callable[[str, Route], str | None] = _allowed
+
+    @property
+    def longest(self) -> int:
+        """As many as are estimated."""
+        return self.tokens_in + self.tokens_out

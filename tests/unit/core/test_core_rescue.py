@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.base.errors import Cut, TimedOut, UpstreamError
-from proxy.core.policy import Policy, Rescue
+from proxy.core.policy import Fallback, Policy, Rescue
 from proxy.core.target import Route
 from proxy.routing.catalogue import Models
 from tests.fakes.caller import FakeIncoming
@@ -87,13 +87,30 @@ async def test_without_rescue_the_error_is_told_at_once() -> None:
     assert len(case.x.attempts) == 1 and b'"code":"upstream_cut"' in case.out.body
 
 
-async def test_an_error_event_in_mid_stream_is_rescued_and_not_shown() -> None:
-    told = b'data: {"error":{"message":"overloaded","type":"overloaded_error"}}\n\n'
+TOLD = {
+    "OpenAI's": b'data: {"error":{"message":"overloaded","type":"overloaded_error"}}\n\n',
+    "OpenRouter's": b'data: {"id":"c","error":{"code":503,"message":"overloaded"},'
+    b'"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n',
+}
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+async def test_an_error_event_in_mid_stream_is_rescued_and_not_shown(told: bytes) -> None:
     case = rescued([said(b"Hello "), told], [said(b"Hello world"), LAST, DONE], how=("restart",))
     await case.run()
     case.check()
     assert b"overloaded" not in case.out.body and b"world" in case.out.body
     assert case.x.attempts[0].reason == "overloaded"
+
+
+@pytest.mark.parametrize("told", TOLD.values(), ids=TOLD)
+async def test_an_answer_that_ends_with_an_error_is_not_whole(told: bytes) -> None:
+    case = rescued([said(b"Hello "), told], how=())
+    await case.run()
+    case.check()
+    assert case.out.body == said(b"Hello ") + told
+    assert isinstance(case.x.error, UpstreamError) and not case.x.finished
+    assert [each.reason for each in case.x.attempts] == ["overloaded"]
 
 
 async def test_before_the_first_word_another_target_answers_alone() -> None:
@@ -103,3 +120,25 @@ async def test_before_the_first_word_another_target_answers_alone() -> None:
     case.check()
     assert case.out.body == role + said(b"Hi") + LAST + DONE
     assert [each.reason for each in case.x.attempts] == ["cut", None]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+async def test_both_ways_at_one_target_count_as_tries(most: int) -> None:
+    """What refuses a prefill is asked for a restart only where one more try is allowed."""
+    case = rescued(
+        [said(b"Hello "), Cut("c")],
+        [Cut("c")],
+        how=("prefill", "restart"),
+        prefill=True,
+    )
+    case.transports[1].replies.append(FakeAnswer([said(b"Hello world"), LAST, DONE], EVENTS))
+    route = case.x.runtime.catalogue.route("m")
+    assert isinstance(route, Route)
+    policy = replace(route.policy, fallback=Fallback(max_attempts=most))
+    targets = tuple(replace(target, policy=policy) for target in route.targets)
+    changed = replace(route, policy=policy, targets=targets)
+    case.x.runtime = replace(case.x.runtime, catalogue=Models([changed]))
+    await case.run()
+    case.check()
+    assert len(case.x.attempts) == most
+    assert case.x.finished is (most == 3)

@@ -107,6 +107,18 @@ def test_a_fallback_that_does_not_exist() -> None:
         planner(m).plan(m, ASK, NOW, fallbacks=("gpt-0",))
 
 
+def test_a_wished_fallback_that_is_hidden_from_the_caller_does_not_exist_either() -> None:
+    m, n = route("m", target("a")), route("n", target("b"))
+    hidden = Known(route="m", refusal=lambda _name, _of: "it is secret")
+    told = []
+    for known in (planner(m), planner(m, n)):
+        with pytest.raises(BadRequest) as refused:
+            known.plan(m, hidden, NOW, wishes=Wishes(fallbacks=("n",)))
+        error = refused.value
+        told.append((error.status, error.code, error.param, error.message, error.headers))
+    assert told[0] == told[1]
+
+
 def test_a_fallback_that_the_caller_may_not_use() -> None:
     m = route("m", target("a"), fallbacks=("n", "o"))
     n, o = route("n", target("b"), target("c")), route("o", target("x"))
@@ -216,14 +228,6 @@ def test_shares_hold_among_those_that_are_left() -> None:
     ask = Known(route="m", draw=lambda: 0.0)
     firsts = "".join(turns.plan(of, ask, NOW).targets[0].model for _ in range(8))
     assert firsts == "02020202"
-
-
-def test_what_is_cut_to_fit_needs_a_window_for_its_answer_only() -> None:
-    targets = target("a", window=100), target("b", window=99)
-    of = Route("m", targets, windowed=True)
-    ask = Known(route="m", tokens_in=10**6, tokens_out=100)
-    plan = Planner(FakeCatalogue(of), {}).plan(of, ask, NOW)
-    assert (names(plan.targets), why(plan)) == ("a", [("b", "window")])
 
 
 def test_routes_without_end_are_not_all_kept() -> None:

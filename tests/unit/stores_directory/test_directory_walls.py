@@ -9,6 +9,7 @@ from proxy.build.walls import rulebook
 from proxy.config.settings import Settings
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.quota import Scope, ScopeKind, Walls
+from proxy.core.target import Target
 from proxy.limits.bundles import Bundles
 from proxy.stores.directory.reader import ScopeRow
 from proxy.stores.directory.walls import Around, StoredWalls
@@ -181,8 +182,8 @@ def test_models_and_providers_may_have_their_walls_in_the_store() -> None:
     bundle = bundles.of(x)
     assert bundle.rates is not None
     assert [rule.limit for rule in bundle.rates.rules] == [7]
-    attempt = bundles.attempt(bundle, provider("p", transport))
+    attempt = bundles.attempt(bundle, Target(provider("p", transport), "m"))
     assert attempt is not None
     assert [rule.limit for rule in attempt.quota.rules] == [8]
     with pytest.raises(AccessDenied, match="provider `closed`"):
-        bundles.attempt(bundle, provider("closed", transport))
+        bundles.attempt(bundle, Target(provider("closed", transport), "m"))

@@ -16,7 +16,14 @@ BEGIN = int(datetime(2025, 11, 20, tzinfo=UTC).timestamp())
 ALL_TIME = Span(0, None)
 
 
-def attempt(provider: str, started: int, cost: int | None, *, used: bool = True) -> AttemptRecord:
+def attempt(
+    provider: str,
+    started: int,
+    cost: int | None,
+    *,
+    used: bool = True,
+    route: str | None = None,
+) -> AttemptRecord:
     return AttemptRecord(
         provider,
         "a-model",
@@ -24,6 +31,7 @@ def attempt(provider: str, started: int, cost: int | None, *, used: bool = True)
         started + 1000,
         usage=Usage(1, 1) if used else None,
         cost=Cost(total=cost, output=cost) if cost is not None else None,
+        route=route,
     )
 
 
@@ -50,13 +58,19 @@ def record(number: int, at: float, *attempts: AttemptRecord, **more: object) -> 
     )
 
 
-def drawn(draw: random.Random, count: int) -> list[UsageRecord]:
-    """Records of three days, of few and of many names."""
+def drawn(
+    draw: random.Random, count: int, routes: Sequence[str | None] = (None, "fallback-1", "gpt-5")
+) -> list[UsageRecord]:
+    """Records of three days, of few and of many names. `routes`: where attempts were made, in place
+    of the model that took the request."""
     found = []
     for number in range(count):
         attempts = tuple(
             attempt(
-                draw.choice("pqr"), draw.randrange(10**9), draw.choice((None, 0, 1, 999, 10**6))
+                draw.choice("pqr"),
+                draw.randrange(10**9),
+                draw.choice((None, 0, 1, 999, 10**6)),
+                route=draw.choice(routes),
             )
             for _ in range(draw.randrange(4))
         )
@@ -100,11 +114,11 @@ def _is_of(each: UsageRecord, one: AttemptRecord, kind: str, name: str) -> bool:
     if kind == "tag":
         return name in each.tags
     if kind == "model":
-        return each.route == name
+        return (one.route or each.route) == name
     if kind == "key_model":
         key, _, pattern = name.partition("/")
         before, star, after = pattern.partition("*")
-        model = each.model
+        model = one.route or each.model
         if each.key != key or model is None:
             return False
         return (model.startswith(before) and model.endswith(after)) if star else model == pattern
@@ -120,6 +134,8 @@ SCOPES: Sequence[Scope] = (
     Scope("key_model", "bob/*_sure"),
     Scope("key_model", "alice/gpt-100%_*"),
     Scope("model", "gpt-*"),
+    Scope("model", "fallback-1"),
+    Scope("key_model", "alice/fallback-1"),
     Scope("provider", "q"),
     Scope("user", "u1"),
     Scope("team", "red"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.wire.opening import HOLD, Opening, data_of_error
+from proxy.wire.opening import HOLD, Opening
+from proxy.wire.stream_errors import data_of_error
 
 ROLE = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}],"usage":null}\n\n'
 WORD = b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'

@@ -89,6 +89,10 @@ def test_many_empty_pieces_do_not_pile_up_behind_a_full_tail() -> None:
 
 
 END = StreamEnd
+OPENROUTER = (
+    b'data: {"id":"c","error":{"code":502,"message":"m"},"choices":[{"index":0,"delta":'
+    b'{"content":""},"finish_reason":"error"}]}\n\n'
+)
 WHOLE = [
     (END.DONE, b"data: [DONE]\n\n"),
     (END.DONE, b'data: {"choices":[]}\n\ndata: [DONE]'),
@@ -97,6 +101,8 @@ WHOLE = [
     (END.DONE, b'data: {"error":{"message":"m"}}\n\n'),
     (END.DONE, b'x\n\ndata: { "error" : "words"}\n\n'),
     (END.DONE, b"x\n\nevent: error\ndata: {}\n\n"),
+    (END.DONE, b'half":"a"}]}\n\n' + OPENROUTER),
+    (END.DONE, b'data: {"error":{"message":"cut sh'),
     (END.RESPONSE, b'event: response.completed\ndata: {"type":"response.completed"}\n\n'),
     (END.RESPONSE, b'data: {"response":{},"type" : "response.failed"}\n\n'),
     (END.RESPONSE, b'data: {"type":"response.incomplete"}\n\n'),
@@ -112,6 +118,11 @@ CUT = [
     (END.DONE, b'data: {"choices":[{"delta":{"content":"\\ndata: [DONE]"}}]}\n\n'),
     (END.DONE, b'data: {"choices":[],"error":null}\n\n'),
     (END.DONE, b'data: {"error":null}\n\n'),
+    (
+        END.DONE,
+        b'data: {"choices":[{"delta":{"content":"\\"error\\":{\\"code\\":1}"}}],"error":""}\n\n',
+    ),
+    (END.DONE, b'data: {"choices":[{"delta":{"error":{"code":1}}}]}\n\n'),
     (END.DONE, b"data: [DON"),
     (END.RESPONSE, b""),
     (END.RESPONSE, b"data: [DONE]\n\n"),
