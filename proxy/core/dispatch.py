@@ -6,6 +6,7 @@ Retry is this loop, never a layer.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from proxy.base.clock import monotonic
@@ -27,14 +28,14 @@ from proxy.wire.body import Body
 from proxy.wire.continuation import prefill_body
 
 
-async def dispatch(x: Exchange) -> Reply:
-    """The first good answer of the plan's targets. Raises the UpstreamError that tells most of what
-    they answered, or what stood against all of them: BudgetExceeded, LimitReached, OperatorError,
-    StoreUnavailable."""
+def dispatch(x: Exchange) -> Awaitable[Reply]:
+    """Await it for the first good answer of the plan's targets. That raises the UpstreamError that
+    tells most of what they answered, or what stood against all of them: BudgetExceeded,
+    LimitReached, OperatorError, StoreUnavailable."""
     x.tries = tries = Tries(x)
     x.at_end(_over)
     x.runtime.retries.earn()
-    return await tries.reply()
+    return tries.reply()
 
 
 def _over(x: Exchange) -> None:
@@ -84,7 +85,8 @@ class Tries:
         while (target := self._target()) is not None:
             attempt = self.attempt(target)
             try:
-                await self.hold(attempt)
+                if not self._held_now(attempt):
+                    await self._hold_later(attempt)
             except ProxyError as error:  # Another target may be cheaper, or below its limits.
                 self._failures.append(Failure(target, error))
                 self._go_to(self._place + 1)
@@ -107,19 +109,31 @@ class Tries:
     async def hold(self, attempt: Attempt, begun: str | None = None) -> None:
         """What stands before every attempt. `begun`: the answer's beginning, for the vendor to go
         on from. Raises ProxyError where it may not be made."""
-        x, body = self._x, self._x.body
+        if not self._held_now(attempt, begun):
+            await self._hold_later(attempt)
+
+    def _held_now(self, attempt: Attempt, begun: str | None = None) -> bool:
+        """The same, where nobody has to be asked for it: then it is done."""
+        x, body, target = self._x, self._x.body, attempt.target
         if x.attempts or self._failures:
             self._restore_body()
         if isinstance(body, Body):
-            fit(x, body, attempt.target)
-            window(x, body, attempt.target)
+            fit(x, body, target)
+            window(x, body, target)
             if begun is not None:
                 prefill_body(body, begun)
                 x.need = None  # There is more to read now.
         gate = x.runtime.gate
-        if gate is not None and not gate.hold_now(x, attempt.target, attempt):
-            await gate.hold(x, attempt.target, attempt)
+        if gate is not None and not gate.hold_now(x, target, attempt):
+            return False
         x.attempts.append(attempt)
+        return True
+
+    async def _hold_later(self, attempt: Attempt) -> None:
+        gate = self._x.runtime.gate
+        if gate is not None:
+            await gate.hold(self._x, attempt.target, attempt)
+        self._x.attempts.append(attempt)
 
     def moved(self, target: Target, error: ProxyError) -> Target | None:
         """Note what stood against a target. The next one that may do better, made the present

@@ -85,7 +85,8 @@ class Target:
     def __post_init__(self) -> None:
         named = [(b"x-llm-proxy-provider", self.provider.name.encode())]
         if self.model:
-            named.append((b"x-llm-proxy-model", self.model.encode()))
+            # A name that a pattern made may be anything; one that is no text is never asked for.
+            named.append((b"x-llm-proxy-model", self.model.encode(errors="replace")))
         if self.tiered:
             named.append((b"x-llm-proxy-tier", b"%d" % self.tier))
         if self.deprecated:

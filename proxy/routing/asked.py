@@ -157,9 +157,23 @@ class RequestPlanner:
     def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
         """The targets that can take the request, in the order to try them."""
         now = monotonic()
+        if x.rule is None and self._is_plain(x, route, now):
+            return route.targets
         plan = self.look(x, route, self.ask(x), now)
         if plan.dropped:
             x.dropped += [(each.target, each.reason) for each in plan.dropped]
         if not plan.targets:
             raise nothing_left(plan.dropped, now)
         return plan.targets
+
+    def _is_plain(self, x: Exchange, route: Route, now: float) -> bool:
+        """Whether there is but one target, and nothing that could be in its way."""
+        only = self._planner.only(route)
+        if only is None:
+            return False
+        target, window = only
+        if target.health.why_not(now) is not None:
+            return False
+        if window is not None and self.ask(x).longest > window:
+            return False
+        return wishes_of(x.incoming, x.body if isinstance(x.body, Body) else None) is None

@@ -21,7 +21,7 @@ State = Literal["closed", "open", "half_open"]
 class Breaker:
     """Of one target. `is_clear`: nothing at all speaks against it, which is the usual case."""
 
-    __slots__ = ("_failed", "_rest", "_until", "cause", "era", "is_clear", "probing", "settings")
+    __slots__ = ("_rest", "_until", "cause", "era", "faults", "is_clear", "probing", "settings")
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -29,7 +29,7 @@ class Breaker:
         self.era = 0
         self.cause = ""  # What opened it, for people.
         self.probing = 0  # Attempts that were let through to see, and have not answered yet.
-        self._failed = 0  # In a row.
+        self.faults = 0  # In a row.
         self._until: float | None = None  # None: closed.
         self._rest = 0.0
 
@@ -72,13 +72,13 @@ class Breaker:
         if self._until is None or era != self.era:
             return False
         self.close()
-        self._failed = self.settings.failures - 1
+        self.faults = self.settings.failures - 1
         return True
 
     def worked(self, era: int) -> None:
         """An attempt was answered in full."""
         if era == self.era and self._until is None:
-            self._failed = 0
+            self.faults = 0
 
     def gave_way(self, era: int) -> None:
         """An attempt ended without a word on whether the target is well."""
@@ -94,10 +94,10 @@ class Breaker:
             if now < self._until:
                 return False
         else:
-            self._failed += 1
-            if self._failed < self.settings.failures:
+            self.faults += 1
+            if self.faults < self.settings.failures:
                 return False
-            cause = f"{self._failed} failures in a row, the last: {cause}"
+            cause = f"{self.faults} failures in a row, the last: {cause}"
         self.open(now + self.settings.recovery, cause)
         return True
 
@@ -112,7 +112,7 @@ class Breaker:
     def close(self) -> None:
         """Let everything through, but for a rest."""
         self._until = None
-        self._failed = 0
+        self.faults = 0
         self.probing = 0
         self.is_clear = self._rest == 0.0
 

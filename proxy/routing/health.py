@@ -56,10 +56,10 @@ class TargetHealth:
         "_heard",
         "_latencies",
         "_like",
+        "_seen",
         "_told",
         "barred",
         "breaker",
-        "checked",
         "fault",
         "in_flight",
         "mode",
@@ -79,12 +79,17 @@ class TargetHealth:
         self.barred: str | None = None
         self.mode: Mode = "auto"
         self.fault: Fault | None = None
-        self.checked = 0.0  # When it last answered or failed, in seconds since the epoch.
+        self._seen = 0.0  # When it last answered or failed; 0.0: it never did.
         self._latencies = Latencies()
         self._availability = Availability()
         self._heard = False  # Whether it is open because another worker said so.
         self._told = told
         self._like = like
+
+    @property
+    def checked(self) -> float:
+        """When it last answered or failed, in seconds since the epoch; 0.0: it never did."""
+        return wall() - (monotonic() - self._seen) if self._seen else 0.0
 
     def latency(self) -> float | None:
         return self._latencies.mean()
@@ -112,20 +117,23 @@ class TargetHealth:
 
     def begin(self) -> int:
         self.in_flight += 1
-        return self.breaker.begin()
+        breaker = self.breaker
+        return breaker.era if breaker.is_clear else breaker.begin()
 
     def first_token(self, seconds: float, began: int) -> None:
         self._latencies.add(seconds)
-        if self.breaker.answers(began):
+        breaker = self.breaker
+        if not breaker.is_clear and breaker.answers(began):
             self._closed()
 
     def end(self, reason: str | None, began: int) -> None:
         if self.in_flight:
             self.in_flight -= 1
         if reason is None:
-            self.breaker.worked(began)
-            self._availability.add(monotonic(), good=True)
-            self.checked = wall()
+            if self.breaker.faults:
+                self.breaker.worked(began)
+            self._seen = now = monotonic()
+            self._availability.add(now, good=True)
         elif reason in TARGET_AT_FAULT:
             now = monotonic()
             self._availability.add(now, good=False)
@@ -135,8 +143,8 @@ class TargetHealth:
 
     def _fails(self, reason: str, began: int, now: float) -> None:
         """It was at fault."""
-        self.checked = wall()
-        self.fault = Fault(reason, self.checked)
+        self._seen = now
+        self.fault = Fault(reason, wall())
         breaker = self.breaker
         if self.mode == "closed":
             breaker.gave_way(began)
@@ -168,7 +176,7 @@ class TargetHealth:
         if reason is not None:
             self._fails(reason, self.breaker.era, monotonic())
             return
-        self.checked = wall()
+        self._seen = monotonic()
         if self.breaker.answers(self.breaker.era):
             self._closed()
 

@@ -89,6 +89,12 @@ class Planner:
         plan = self._checked(ready, ask, checks, wishes, fallbacks)
         return plan if plan.targets else _last_resort(plan.dropped, now)
 
+    def only(self, route: Route) -> tuple[Target, int | None] | None:
+        """The one target of a route of which nothing is declared, and its window; None: there is
+        more to think about."""
+        ready = self._known(route)
+        return (ready.only, ready.window) if ready.only is not None else None
+
     def _usual_plan(self, ready: _Prepared, ask: Ask, now: float) -> Plan | None:
         """Where nothing is declared and nothing wished; None: something may be in the way."""
         if ready.window is not None and ask.longest > ready.window:

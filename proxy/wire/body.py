@@ -30,6 +30,7 @@ _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
 _SHORTEST_DOUBLE = len(b',"model":0')
+_SHORT = 16 * 1024
 _SHORTEST_MEMBER = len(b',"":0')
 _NAMES_WE_READ = tuple(
     b'"%b"' % name
@@ -216,10 +217,12 @@ def _length(value: msgspec.Raw) -> int:
 def _spare(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
     """How many bytes of the text no member accounts for. A doubled member leaves some; compact JSON
     has none to spare, so nearly every body is cleared by adding up lengths."""
-    accounted = 1
-    for name, value in members.items():
-        accounted += len(name) + 4 + memoryview(value).nbytes  # Quotes, colon, comma or brace.
-    return len(raw) - accounted
+    if len(raw) <= _SHORT:
+        values = len(b"".join(members.values()))  # One copy of a kilobyte is soon made.
+    else:
+        values = sum([memoryview(value).nbytes for value in members.values()])
+    # Quotes, colon and a comma or the last brace for each, and the first brace.
+    return len(raw) - values - sum(map(len, members)) - 4 * len(members) - 1
 
 
 def _might_double(raw: bytes) -> bool:
