@@ -11,7 +11,7 @@ RUN python -m venv /srv/llm-proxy
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proxy ./proxy
 COPY bench ./bench
-RUN /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded]' \
+RUN /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded,cel]' \
  && /srv/llm-proxy/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim
