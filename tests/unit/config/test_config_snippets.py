@@ -1,4 +1,4 @@
-"""What docs/resilience.md shows of a configuration is accepted, as `llm-proxy check` reads it."""
+"""What the documents show of a configuration is accepted, as `llm-proxy check` reads it."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,14 @@ from proxy.build.plan import describe
 from proxy.config.load import load
 
 ROOT = Path(__file__).parents[3]
-SNIPPETS: list[str] = re.findall(
-    r"^```yaml\n(.*?)^```", (ROOT / "docs/resilience.md").read_text(), re.M | re.S
-)
+
+
+def _shown(document: str) -> list[str]:
+    text = (ROOT / document).read_text()
+    return re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+
+
+SNIPPETS = _shown("docs/resilience.md")
 BASE = """
 listen: 127.0.0.1:0
 keys: [{name: one, key: sk-one}]
@@ -39,3 +44,13 @@ def test_a_snippet_is_a_configuration(snippet: str, tmp_path: Path) -> None:
     assert describe(settings)
     models = {"chat-small", "chat"} if "  chat:\n" in snippet else {"chat-small"}
     assert set(settings.models) == models  # Nothing of it is taken for a comment.
+
+
+def test_a_model_for_each_use_is_a_configuration(tmp_path: Path) -> None:
+    (snippet,) = [each for each in _shown("docs/rules.md") if "name: SQL" in each]
+    (tmp_path / "base.yaml").write_text(BASE)
+    path = tmp_path / "config.yaml"
+    path.write_text(f"include: [base.yaml]\n{snippet}")
+    rules = load(path, env={}).settings.rules
+    assert [rule.name for rule in rules] == ["SQL", "insights", "code without a name", "all else"]
+    assert rules[0].parameters.force == {"temperature": 0}
