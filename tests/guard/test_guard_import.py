@@ -62,19 +62,19 @@ for library in {libraries!r}:
 assert threading.active_count() == 1, threading.enumerate()
 gc.disable()
 for floor in sys.stdin:
+    good = []
     for module in floor.split():
         if os.fork() == 0:
             sys.addaudithook(watch)
             __import__(module)
             sys.stdout.flush()
             os._exit(0)
-        if os.wait()[1] != 0:
+        if os.wait()[1] == 0:
+            good.append(module)
+        else:
             print("cannot import", module, flush=True)
-    for module in floor.split():
-        try:
-            __import__(module)
-        except Exception:
-            pass  # Said above.
+    for module in good:
+        __import__(module)
 """
 
 
