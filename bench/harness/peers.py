@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.children import Child
-from bench.harness.peers_setup import set_up
+from bench.harness.peers_setup import PORTKEY_SERVER, set_up
 from bench.harness.run import Target
 from bench.harness.scenarios import SCENARIOS
 from bench.targets import KEY, first_answer, free_port
@@ -99,7 +99,8 @@ def _portkey(place: Path, folder: Path, vendor: str, port: int) -> _Way:
     script = place / "node_modules/@portkey-ai/gateway/build/start-server.js"
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"{vendor}/v1"}
     command = ["node", str(script), f"--port={port}", "--headless"]
-    return _Way(command, "gateway, provider by headers, no keys", _v1(port), headers=headers)
+    about = f"gateway, provider by headers, no keys, @hono/node-server {PORTKEY_SERVER}"
+    return _Way(command, about, _v1(port), headers=headers)
 
 
 def _vllm_router(place: Path, folder: Path, vendor: str, port: int) -> _Way:

@@ -13,10 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.children import ChildFailed
+from proxy.base.jsonio import dumps
 
 _PATIENCE = 900.0
 _NGINX = ("nginx", "nginx-common")
 _DONE = ".set-up"
+PORTKEY_SERVER = "1.14.1"
+"""Of `@hono/node-server`, which Portkey leaves open: with a later one its streams fail with status
+500 and `TypeError: immutable` (its issue 1389), because it adds to the headers of the vendor's answer."""
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> str:
@@ -53,6 +57,8 @@ def _python(package: str) -> Callable[[Path], str]:
 
 
 def _portkey(folder: Path) -> str:
+    pinned = {"private": True, "overrides": {"@hono/node-server": PORTKEY_SERVER}}
+    (folder / "package.json").write_bytes(dumps(pinned))
     _run(["npm", "install", "--no-fund", "--no-audit", "@portkey-ai/gateway"], folder)
     asked = "console.log(require('./node_modules/@portkey-ai/gateway/package.json').version)"
     return _run(["node", "-e", asked], folder)
