@@ -66,11 +66,13 @@ def _tls(*, verify: bool) -> SSLContext:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One prepared request. `verdict` makes the judge of one answer to it."""
+    """One prepared request. `verdict` makes the judge of one answer to it. `held`: seconds within
+    which a stream must have said something to count as held, 0: none is asked to be."""
 
     data: bytes
     streamed: bool
     verdict: Callable[[], Verdict]
+    held: float = 0.0
 
 
 def prepare(
@@ -93,7 +95,7 @@ def prepare(
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     data = f"{head}\r\n".encode() + body
     if scenario.streamed:
-        return Ask(data, True, StreamJudge)
+        return Ask(data, True, StreamJudge, 2 * scenario.pace if scenario.held else 0.0)
     member = "data" if scenario.kind == "embeddings" else "choices"
     known: set[bytes] = set()
     return Ask(data, False, lambda: PlainJudge(member, known))

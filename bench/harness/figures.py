@@ -43,8 +43,14 @@ FIGURES = {
     "gap_p50_ms": Figure("gap p50", "between two chunks, median, ms", "neither", True),
     "gap_p99_ms": Figure("gap p99", "between two chunks, 99 %, ms", streamed=True),
     "chunks_per_read": Figure("joined", "chunks that arrived together", "neither", True),
+    "held": Figure("held", "streams that flowed when the window closed", "more", True),
     "cpu_us": Figure("CPU us", "CPU of the process that serves, us each"),
     "tree_cpu_us": Figure("tree us", "CPU of all its processes, us each"),
+    "per_core": Figure("per core", "answers or chunks a second for a core of its CPU", "more"),
+    "start_s": Figure("start s", "from its start to the first answer, s", streamed=False),
+    "empty_start_s": Figure("empty s", "the same where the store was empty, s", streamed=False),
+    "idle_mb": Figure("idle MB", "memory of the process that serves, before any load"),
+    "worker_mb": Figure("worker MB", "memory of the process that serves, most"),
     "rss_mb": Figure("MB", "resident memory of all its processes, most", "less"),
     "wrong": Figure("wrong", "answers that were wrong or missing"),
     "broken": Figure("broken", "streams that were not whole", streamed=True),
@@ -94,7 +100,10 @@ def figures(
     done = recorder.chunks if streamed else recorder.answers
     if backlog is not None and done:
         part = recorder.answers / max(recorder.all_answers, 1)
-        found["cpu_us"] = serving(before, after) / done * 1e6
+        used = serving(before, after)
+        found["cpu_us"] = used / done * 1e6
+        if used:
+            found["per_core"] = done / used
         found["tree_cpu_us"] = (tree + backlog * part) / done * 1e6
     others = after.machine - before.machine - tree - (after.ours - before.ours)
     found["others"] = max(others, 0.0) / seconds

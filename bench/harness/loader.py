@@ -45,7 +45,8 @@ class Job:
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> "Job":
         row = given["scenario"]
-        scenario = Scenario(**{**row, "shape": Shape(**row["shape"])})
+        shape = Shape(**row["shape"])
+        scenario = Scenario(**{**row, "shape": shape, "once": tuple(row["once"])})
         return cls(**{**given, "scenario": scenario, "times": Times(**given["times"])})
 
 

@@ -50,6 +50,7 @@ class Load(ABC):
         self._starting = 0
         self._busy = 0
         self._stopping = False
+        self._enough = asyncio.Event()
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,7 +62,8 @@ class Load(ABC):
         await self._sleep_until(times.opens)
         recorder.open = True
         opened = monotonic()
-        await self._sleep_until(times.closes)
+        await self._wait_for_close()
+        recorder.held = self._flowing()
         recorder.open = False
         recorder.seconds = monotonic() - opened
         self._stopping = True
@@ -139,6 +141,21 @@ class Load(ABC):
                 elif not connection.alive:
                     self._connections.discard(connection)
 
+    async def _wait_for_close(self) -> None:
+        try:
+            async with asyncio.timeout(max(self._times.closes - monotonic(), 0.0)):
+                await self._enough.wait()
+        except TimeoutError:
+            return
+
+    def _flowing(self) -> int:
+        """Streams that said something just now, where that is asked."""
+        if not self._ask.held:
+            return 0
+        since = monotonic() - self._ask.held
+        each = self._connections
+        return sum(one.busy and one.chunks > 0 and one.silent_since() >= since for one in each)
+
     async def _sleep_until(self, when: float) -> None:
         await asyncio.sleep(max(when - monotonic(), 0.0))
 
@@ -183,7 +200,11 @@ class ClosedLoop(Load):
     def _free(self, connection: Connection) -> None:
         if self._stopping:
             return
-        if connection.alive:
+        most = self._shape.requests
+        if most is not None and self._recorder.sent >= most:
+            if not self._busy:
+                self._enough.set()
+        elif connection.alive:
             self._send(connection, None)
         else:
             self._loop.call_later(_AGAIN_AFTER, self._open)

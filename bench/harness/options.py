@@ -14,6 +14,7 @@ from bench.measure import cores
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|min)?$")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, None: 1.0}
 _MOST_OPEN = 4096
+OWN = tuple(name for name, row in SCENARIOS.items() if row.fresh)
 STAND = ("direct", "bare", "proxy")
 
 
@@ -54,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
         description="Measure any OpenAI-compatible server. Without --url: this proxy with "
         "everything on and a bare pass-through, before a mock vendor of its own.",
         epilog="Also: llm-proxy bench compare A.json B.json; llm-proxy bench report A.json "
-        "OUT.html; llm-proxy bench vendor --port N (the mock vendor alone).",
+        "OUT.html; llm-proxy bench picture A.json OUT.svg; llm-proxy bench vendor --port N (the "
+        "mock vendor alone).",
         allow_abbrev=False,
     )
     _add_targets(made.add_argument_group("what is measured"))
@@ -115,14 +117,17 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
         action="append",
         choices=SUITE,
         metavar="NAME",
-        help=f"{', '.join(SUITE)}; default: all, with --url {' and '.join(CAREFUL)}",
+        help=f"{', '.join(SUITE)}; default: all, with --url {' and '.join(CAREFUL)}; "
+        f"{' and '.join(OWN)} not with --url",
     )
     group.add_argument(
-        "--duration", type=duration, help="of a window: 10s, 2m; default: 2.5s, with --url 10s"
+        "--duration",
+        type=duration,
+        help="of a window: 10s, 2m; default: 1.5s or 2.5s, with --url 10s",
     )
     group.add_argument("--warmup", type=duration, help="before it; default: 700ms, 4s with peers")
     group.add_argument(
-        "--repeat", type=_positive, help="of each measurement; default: 3, with --url 1"
+        "--repeat", type=_positive, help="of each measurement; default: 1 to 3, with --url 1"
     )
     group.add_argument(
         "--retries",
@@ -142,25 +147,47 @@ def _add_load(group: argparse._ArgumentGroup) -> None:
 def _add_output(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", type=Path, metavar="FILE", help="everything, for `compare`")
     group.add_argument("--report", type=Path, metavar="FILE", help="one HTML page with plots")
-    group.add_argument("--budgets", type=Path, metavar="FILE", help="fail where one is exceeded")
+    group.add_argument("--picture", type=Path, metavar="FILE", help="one SVG, for a README")
+    group.add_argument(
+        "--budgets",
+        type=Path,
+        metavar="FILE",
+        help="fail where a goal of it is missed; without --url ours are told of and fail nothing",
+    )
 
 
 def scenarios(given: argparse.Namespace) -> list[Scenario]:
-    """The scenarios that are wanted, in the shape that is wanted."""
+    """The scenarios that are wanted, in the shape that is wanted. Raises ValueError."""
     names = given.scenario or (CAREFUL if given.url else SUITE)
+    if given.url and (own := [name for name in names if name in OWN]):
+        raise ValueError(f"--scenario {own[0]} starts servers itself: not with --url")
     return [_shaped(SCENARIOS[name], given) for name in names]
+
+
+def as_ours(given: argparse.Namespace) -> bool:
+    """Whether the run is one that our own goals were set for."""
+    other = given.url or given.connections or given.rate or given.plan
+    return not (other or given.vendor_errors or given.vendor_cuts)
 
 
 def _shaped(row: Scenario, given: argparse.Namespace) -> Scenario:
     shape = row.shape
     if given.connections:
-        shape = Shape(connections=given.connections, ramp=shape.ramp)
+        shape = replace(shape, connections=given.connections, rate=None)
     elif given.rate:
         shape = Shape(_MOST_OPEN, given.rate, given.arrivals)
     elif shape.rate is not None:
         shape = replace(shape, connections=_MOST_OPEN, arrivals=given.arrivals)
     plan = given.plan if given.plan and row.streamed else row.plan
-    return replace(row, shape=shape, plan=plan)
+    seconds = given.duration or (10.0 if given.url else row.seconds)
+    return replace(
+        row,
+        shape=shape,
+        plan=plan,
+        seconds=row.seconds if row.fresh else seconds,
+        repeat=given.repeat or (1 if given.url else row.repeat),
+        held=row.held and plan == row.plan,
+    )
 
 
 def key(given: argparse.Namespace) -> str:

@@ -171,6 +171,7 @@ def start(
         prefix=way.prefix,
         headers=way.headers,
         config="\n".join([shlex.join(way.command), *written]),
+        peer=True,
     )
 
 

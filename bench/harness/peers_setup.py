@@ -19,8 +19,8 @@ _PATIENCE = 900.0
 _NGINX = ("nginx", "nginx-common")
 _DONE = ".set-up"
 PORTKEY_SERVER = "1.14.1"
-"""Of `@hono/node-server`, which Portkey leaves open: with a later one its streams fail with status
-500 and `TypeError: immutable` (its issue 1389), because it adds to the headers of the vendor's answer."""
+"""Of `@hono/node-server`, which Portkey leaves open. With a later one its streams are answered with
+500, `TypeError: immutable`: it adds to the headers of the vendor's answer (its issue 1389)."""
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> str:

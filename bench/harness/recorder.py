@@ -28,6 +28,7 @@ class Recorder:
     sent: int = 0
     late: int = 0
     unfinished: int = 0
+    held: int = 0  # Streams that flowed when the window closed.
     seconds: float = 0.0
     all_answers: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -61,7 +62,7 @@ class Recorder:
         samples = {name: Histogram.from_json(given[name]) for name in _SAMPLES}
         made = cls(errors=Counter(given["errors"]))
         for name in _NUMBERS:
-            setattr(made, name, given[name])
+            setattr(made, name, given.get(name, 0))
         for name, sample in samples.items():
             setattr(made, name, sample)
         return made
@@ -78,6 +79,6 @@ class Recorder:
 
 _NUMBERS = (
     "answers", "chunks", "reads", "whole", "broken", "sent", "late", "unfinished", "seconds",
-    "all_answers",
+    "all_answers", "held",
 )  # fmt: skip
 _SAMPLES = ("latencies", "first_tokens", "gaps")

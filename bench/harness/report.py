@@ -1,8 +1,8 @@
 """The report: one HTML page that needs nothing else, neither network nor script.
 
-For every scenario the table, how latency is spread, and how answers, memory and CPU went over time
-(first repetition); at the end how it was made, so that anybody can make it again. All text that
-came from outside is escaped.
+First the goals and what came of them. For every scenario the table, how latency is spread, and how
+answers, memory and CPU went over time (first repetition); at the end how it was made, so that
+anybody can make it again. All text that came from outside is escaped.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from html import escape
 from math import log10
 from pathlib import Path
 
-from bench.harness import plots, show
+from bench.harness import budgets, plots, show
 from bench.harness.figures import FIGURES
 from bench.harness.plots import Axes
 from bench.harness.results import Measurement, NoResults, Results, read
@@ -31,7 +31,7 @@ gap:1rem}svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--dim)}.end
 .mid{text-anchor:middle}.grid{stroke:var(--rule);stroke-width:1}.line{fill:none;stroke-width:2}
 .range{stroke:var(--fg);stroke-width:1.5;opacity:.6}.key{margin-right:1.2rem}
 .key i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:2px}
-.bad{color:var(--c5);font-weight:600}
+.bad{color:var(--c5);font-weight:600}.good{color:var(--c4)}
 code,pre{font-size:.85em;overflow-wrap:anywhere;white-space:pre-wrap}
 """
 _COLOURS = "".join(
@@ -56,12 +56,36 @@ def page(results: Results) -> str:
         f"<style>{_STYLE}{_COLOURS}</style></head><body>",
         "<h1>llm-proxy bench</h1>",
         f'<p class="dim">{escape(str(made["date"]))} · {escape(str(made["cpu"]))}</p>',
+        _goals(results),
         plots.legend(names),
     ]
     parts += [_scenario(results, scenario, names) for scenario in results.scenarios]
     parts += [_lines("Wrong answers", show.errors(results)), _lines("Doubts", show.doubts(results))]
     parts += [_targets(results), _made(results), "</body></html>\n"]
     return "\n".join(part for part in parts if part)
+
+
+_MARKS = {True: ("good", "✓"), False: ("bad", "✗"), None: ("dim", "·")}
+
+
+def _goals(results: Results) -> str:
+    verdicts = budgets.verdicts(results)
+    if not verdicts:
+        return ""
+    rows = []
+    for each in verdicts:
+        style, mark = _MARKS[each.reached]
+        cells = (each.budget.words(), each.budget.goal(), each.result())
+        rows.append(
+            f'<tr title="{escape(each.budget.place())}">'
+            f"{''.join(f'<td>{escape(text)}</td>' for text in cells)}"
+            f'<td class="{style}">{mark} {escape(each.state)}</td></tr>'
+        )
+    head = "<tr><th>goal</th><th>at</th><th>found</th><th></th></tr>"
+    return (
+        f"<h2>Goals</h2><p>{escape(budgets.summary(verdicts))}.</p>"
+        f"<table>{head}{''.join(rows)}</table>"
+    )
 
 
 def _scenario(results: Results, scenario: str, names: list[str]) -> str:
@@ -177,6 +201,7 @@ def _made(results: Results) -> str:
         '<p class="dim">Medians of the repetitions ± half their range. In an open loop times count '
         "from when a request was due, not from when it could be sent. CPU of the whole tree "
         "includes what was put off until after the load.</p>"
+        f'<p class="dim">{escape(show.FAIR)}</p>'
     )
 
 

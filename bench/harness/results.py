@@ -34,6 +34,7 @@ class Sample:
     chunks: int
     rss_mb: float
     cores: float
+    worker_mb: float = 0.0  # Of the process that is judged.
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Results:
-    """A whole run. `targets` and `scenarios`: what each name stands for, in order."""
+    """A whole run. `targets` and `scenarios`: what each name stands for, in order; `budgets`: what
+    it was to reach, as rows of their file."""
 
     made: dict[str, Any]
     targets: dict[str, dict[str, str]]
     scenarios: dict[str, dict[str, Any]]
     measurements: list[Measurement]
+    budgets: list[dict[str, Any]] = field(default_factory=list)
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, str], list[Measurement]]:
@@ -95,23 +98,18 @@ class Results:
 
     def values(self, scenario: str, target: str, figure: str) -> list[float]:
         """The figure in each repetition; empty where it has no meaning."""
-        if figure in _ADDED:
-            return self._added(scenario, target, _ADDED[figure])
-        runs = self.of(scenario, target)
-        return [run.figures[figure] for run in runs if figure in run.figures]
+        return list(self.each(scenario, target, figure).values())
 
-    def _added(self, scenario: str, target: str, figure: str) -> list[float]:
+    def each(self, scenario: str, target: str, figure: str) -> dict[int, float]:
+        """The same by repetition."""
+        runs = self.of(scenario, target)
+        if figure not in _ADDED:
+            return {run.repetition: run.figures[figure] for run in runs if figure in run.figures}
         if target == DIRECT:
-            return []
-        direct = {run.repetition: run.figures for run in self.of(scenario, DIRECT)}
-        pairs = [
-            (run.figures, direct[run.repetition])
-            for run in self.of(scenario, target)
-            if run.repetition in direct
-        ]
-        return [
-            mine[figure] - bare[figure] for mine, bare in pairs if figure in mine and figure in bare
-        ]
+            return {}
+        mine = self.each(scenario, target, _ADDED[figure])
+        direct = self.each(scenario, DIRECT, _ADDED[figure])
+        return {number: mine[number] - direct[number] for number in mine if number in direct}
 
     def middle(self, scenario: str, target: str, figure: str) -> float | None:
         """The median of the repetitions."""
@@ -135,6 +133,7 @@ class Results:
                 "targets": self.targets,
                 "scenarios": self.scenarios,
                 "measurements": [one.as_json() for one in self.measurements],
+                "budgets": self.budgets,
             })
         )  # fmt: skip
 
@@ -146,7 +145,8 @@ def read(path: Path) -> Results:
         if given["format"] != FORMAT:
             raise NoResults(f"{path}: format {given['format']}, not {FORMAT}")
         found = [Measurement.from_json(one) for one in given["measurements"]]
-        return Results(given["made"], given["targets"], given["scenarios"], found)
+        budgets = given.get("budgets", [])
+        return Results(given["made"], given["targets"], given["scenarios"], found, budgets)
     except OSError as error:
         raise NoResults(f"{path}: {error.strerror}") from None
     except (JSONError, KeyError, TypeError, ValueError, IndexError):

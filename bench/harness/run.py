@@ -21,11 +21,12 @@ from bench.harness.loops import Times
 from bench.harness.recorder import Recorder
 from bench.harness.results import Measurement, Sample
 from bench.harness.scenarios import Scenario
-from bench.harness.watch import Reading, read, resident, settle, tree_seconds
+from bench.harness.watch import Reading, read, resident, resident_of, settle, tree_seconds
 from proxy.base.clock import monotonic
 from proxy.base.jsonio import dumps, loads
 
-_START = 0.7  # What a load process needs to start, and then some.
+START = 0.7
+"""Seconds that a load process needs to start, and then some."""
 _LAST = 20.0  # After the window it may take so long to end.
 _LOOK = 0.25
 _SETTLE = 15.0
@@ -47,6 +48,7 @@ class Target:
     prefix: str = ""  # Of the names of models.
     headers: dict[str, str] = field(default_factory=dict)
     config: str = ""  # How it was started and configured, for whoever doubts.
+    peer: bool = False  # Somebody else's gateway.
 
 
 WARMUP = 0.7
@@ -58,7 +60,7 @@ class Effort:
     """How hard is measured. `beside`: processes of the run that are no server under test."""
 
     cores: Sequence[int]
-    seconds: float
+    seconds: float = 2.5
     warmup: float = WARMUP
     silence: float = 30.0
     processes: int = 1
@@ -73,9 +75,10 @@ def measure(
     target: Target, scenario: Scenario, repetition: int, effort: Effort, look: Look
 ) -> Measurement:
     """Make the load once. Raises ChildFailed."""
-    begins = monotonic() + _START
+    begins = monotonic() + START
     opens = begins + scenario.shape.ramp + effort.warmup
     times = Times(begins, opens, opens + effort.seconds, effort.silence)
+    scenario = scenario.lasting(times.closes - begins)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llm-proxy-load-")))
         loaders = []
@@ -103,6 +106,11 @@ def measure(
     )
     if watch.series and target.root is not None:
         found["rss_mb"] = max(sample.rss_mb for sample in watch.series)
+    if target.judged is not None:
+        seen = (sample.worker_mb for sample in watch.series)
+        found["worker_mb"] = max(resident_of(target.judged), *seen)
+    if scenario.held:
+        found["held"] = float(recorder.held)
     return Measurement(scenario.name, target.name, repetition, found, recorder, watch.series)
 
 
@@ -167,7 +175,7 @@ class _Watch:
         return min((now - times.begins) / (times.closes - times.begins), 1.0)
 
     def _sample(self, now: float) -> Sample:
-        root = self._target.root
+        root, judged = self._target.root, self._target.judged
         used = tree_seconds(root) if root is not None else 0.0
         cores = (used - self._cpu) / (now - self._looked) if self._looked else 0.0
         self._cpu, self._looked = used, now
@@ -179,6 +187,7 @@ class _Watch:
             at=round(now - self._times.begins, 2),
             rss_mb=round(resident(root), 1) if root is not None else 0.0,
             cores=round(cores, 2),
+            worker_mb=round(resident_of(judged), 1) if judged is not None else 0.0,
             **sums,
         )
         self.series.append(sample)

@@ -1,8 +1,19 @@
 """The result as plain tables: one for each scenario, a row for each target, medians and ranges."""
 
+from statistics import median
+
 from bench.harness.figures import DISTURBED, FIGURES, shown
 from bench.harness.results import Results
 from bench.table import table
+
+FAIR = (
+    "Every server under test has the same one core with all its processes; vendor and load have "
+    "the others. Of our proxy that core is shared by supervisor, worker, control and PostgreSQL, "
+    "and CPU is the worker's, beside it that of the whole tree. Of other gateways it is that of "
+    "the process that was started, which is all there is. Only ours has everything on: they run "
+    "with what they do by default. Cold starts have all cores."
+)
+"""How the targets are treated, for whoever doubts."""
 
 
 def number(value: float) -> str:
@@ -16,7 +27,7 @@ def cell(values: list[float]) -> str:
     """The median; with more than one, half of their range."""
     if not values:
         return ""
-    middle = sorted(values)[len(values) // 2]
+    middle = median(values)
     spread = (max(values) - min(values)) / 2
     if spread == 0 or abs(spread) < abs(middle) * 0.005:
         return number(middle)

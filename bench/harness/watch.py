@@ -50,10 +50,11 @@ def _scheduled(pid: int) -> float:
 
 def resident(root: int) -> float:
     """Megabytes (10^6 bytes) of the tree."""
-    return sum(_resident(pid) for pid in tree(root))
+    return sum(resident_of(pid) for pid in tree(root))
 
 
-def _resident(pid: int) -> float:
+def resident_of(pid: int) -> float:
+    """Megabytes of the process itself; 0 if it is gone."""
     try:
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE / 1e6
     except (FileNotFoundError, ProcessLookupError):

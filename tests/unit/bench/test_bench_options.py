@@ -52,6 +52,29 @@ def test_the_shape_is_what_was_asked_for() -> None:
     [opened] = wanted("--scenario", "chat", "--rate", "50", "--arrivals", "fixed")
     assert (opened.shape.rate, opened.shape.arrivals, opened.plan) == (50.0, "fixed", None)
     assert opened.shape.part(2).rate == 25.0
+    [few] = wanted("--scenario", "memory", "--duration", "1s", "--repeat", "2")
+    assert (few.shape.requests, few.seconds, few.repeat) == (50_000, 60.0, 2)
+    assert few.shape.part(2).requests == 25_000
+
+
+def test_streams_that_are_held_outlast_the_window() -> None:
+    held = SCENARIOS["held"]
+    assert held.lasting(8.2).plan == "11x1000"
+    assert SCENARIOS["paced"].lasting(60.0) == SCENARIOS["paced"]
+    assert prepare(held, Place.of("http://v/v1"), "sk", "m").held == 2.0
+
+
+def test_a_server_elsewhere_is_not_started() -> None:
+    with pytest.raises(ValueError, match="not with --url"):
+        wanted("--url", "http://127.0.0.1:1/v1", "--scenario", "cold")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ours"),
+    [([], True), (["--repeat", "5"], True), (["--rate", "9"], False), (["--url", "u"], False)],
+)
+def test_goals_are_for_runs_that_they_were_set_for(arguments: list[str], ours: bool) -> None:
+    assert options.as_ours(options.parser().parse_args(arguments)) == ours
 
 
 @pytest.mark.parametrize(
