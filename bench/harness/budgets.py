@@ -26,7 +26,8 @@ State = Literal[
 ]
 _FAILS = frozenset(("MISSED", "no figure", "late"))
 _LEAST_NOISE = 0.03
-_JOINED = 1.1  # Chunks in a read, above which a server was late.
+JOINED = 1.1
+"""Chunks in a read, above which a server was late."""
 
 
 class BadBudgets(Exception):
@@ -175,7 +176,7 @@ def _ratios(results: Results, budget: Budget, to: str) -> list[float]:
 
 
 def _joined(figures: dict[str, float]) -> bool:
-    return figures.get("chunks_per_read", 1.0) > _JOINED
+    return figures.get("chunks_per_read", 1.0) > JOINED
 
 
 def _late(results: Results, budget: Budget) -> bool:

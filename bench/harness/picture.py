@@ -41,12 +41,14 @@ _LONGEST = 1.5
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """One bar. `style`: its classes; `goal`: where it is to end at most."""
+    """One bar. `style`: its classes; `goal`: where it is to end at most; `late`: chunks arrived
+    together, which makes each look cheap."""
 
     name: str
     values: list[float]
     style: str = ""
     goal: float | None = None
+    late: bool = False
 
     @property
     def middle(self) -> float:
@@ -81,7 +83,8 @@ def draw(results: Results) -> str:
         for number, panel in enumerate(row):
             parts.append(_drawn(panel, _MARGIN + number * (_PANEL + _MARGIN), top))
         top += max(panel.height for panel in row)
-    feet = _feet(results)
+    late = any(bar.late for panel in panels for bar in panel.bars)
+    feet = _feet(results, late=late)
     height = top + 16 * len(feet) + 12
     for number, line in enumerate(feet):
         parts.append(_text(_MARGIN, top + 8 + 16 * number, line, "dim"))
@@ -103,7 +106,9 @@ def _panel(results: Results, head: str, scenario: str, figure: str) -> _Panel:
         values = results.values(scenario, name, figure)
         if name != DIRECT and values:
             goal = _goal(results, scenario, figure) if name == _OURS else None
-            bars.append(_Bar(name, values, "ours" if name == _OURS else "", goal))
+            joined = results.middle(scenario, name, "chunks_per_read") or 1.0
+            late = figure == "cpu_us" and joined > budgets.JOINED
+            bars.append(_Bar(name, values, "ours" if name == _OURS else "", goal, late))
     tree = results.values(scenario, _OURS, "tree_cpu_us") if figure == "cpu_us" else []
     if tree:
         goal = _goal(results, scenario, "tree_cpu_us")
@@ -149,11 +154,12 @@ def _row(bar: _Bar, left: int, top: int, at: Callable[[float], float]) -> str:
     zero, end, middle = at(0.0), at(bar.middle), top + _BAR / 2
     right = left + _PANEL - _NUMBERS
     strong = " ours" if bar.style == "ours" else ""
+    number = f"late, {cell(bar.values)}" if bar.late else cell(bar.values)
     parts = [
         _text(left + _NAMES - 8, top + 11, _short(bar.name), f"end{strong}"),
         f'<rect class="bar {bar.style}" x="{zero:.1f}" y="{top}" rx="2" '
         f'width="{max(end - zero, 1):.1f}" height="{_BAR}"/>',
-        _text(left + _PANEL, top + 11, cell(bar.values), f"end{strong}"),
+        _text(left + _PANEL, top + 11, number, f"end{strong}"),
     ]
     low, high = at(min(bar.values)), at(max(bar.values))
     if high > low:
@@ -166,9 +172,9 @@ def _row(bar: _Bar, left: int, top: int, at: Callable[[float], float]) -> str:
     return "".join(parts)
 
 
-def _feet(results: Results) -> list[str]:
+def _feet(results: Results, *, late: bool) -> list[str]:
     lines = [
-        f"Medians of {results.made.get('repetitions', '')} repetitions; the thin line is their "
+        f"Medians, repetitions: {results.made.get('repetitions', '')}; the thin line is their "
         "range, the dashed one a goal; a bar with a gap is longer than it is drawn.",
         "One core for each. llm-proxy: its worker, with keys, limits, budgets, records, metrics "
         "and every trace; in all: with control and PostgreSQL.",
@@ -176,6 +182,8 @@ def _feet(results: Results) -> list[str]:
     ]
     if any(name not in (DIRECT, _YARDSTICK, _OURS) for name in results.targets):
         lines[-1] += " Others: as their documents start them, with less on than ours."
+    if late:
+        lines.append("late: its chunks arrived together, which makes each of them look cheap.")
     return lines
 
 

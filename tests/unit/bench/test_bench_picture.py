@@ -86,6 +86,16 @@ def test_bars_stay_in_their_column_and_long_ones_have_a_gap() -> None:
     assert "range" in paths
 
 
+def test_who_was_late_is_called_so() -> None:
+    made = results()
+    for one in made.of("paced", "litellm"):
+        one.figures["chunks_per_read"] = 2.0
+    words = [str(each.text) for each in root(made).iter(f"{SVG}text")]
+    assert [each for each in words if each.startswith("late, ")] == ["late, 7,600 ±380"]
+    assert any(each.startswith("late: ") for each in words)
+    assert not any("late" in str(each.text) for each in root(results()).iter(f"{SVG}text"))
+
+
 def test_without_goals_or_without_figures_there_is_still_a_picture() -> None:
     drawn = root(results(goals=False))
     assert not [each for each in drawn.iter(f"{SVG}path") if each.get("class") == "goal"]
