@@ -176,12 +176,17 @@ def _feet(results: Results, *, late: bool) -> list[str]:
     lines = [
         f"Medians, repetitions: {results.made.get('repetitions', '')}; the thin line is their "
         "range, the dashed one a goal; a bar with a gap is longer than it is drawn.",
-        "One core for each. llm-proxy: its worker, with keys, limits, budgets, records, metrics "
-        "and every trace; in all: with control and PostgreSQL.",
-        "bare aiohttp: a pass-through that does nothing else.",
     ]
-    if any(name not in (DIRECT, _YARDSTICK, _OURS) for name in results.targets):
-        lines[-1] += " Others: as their documents start them, with less on than ours."
+    names = set(results.targets)
+    if _OURS in names:
+        lines.append(
+            "One core for each. llm-proxy: its worker, with keys, limits, budgets, records, "
+            "metrics and every trace; in all: with control and PostgreSQL."
+        )
+    if _YARDSTICK in names:
+        lines.append("bare aiohttp: a pass-through that does nothing else.")
+        if names - {DIRECT, _YARDSTICK, _OURS}:
+            lines[-1] += " Others: as their documents start them, with less on than ours."
     if late:
         lines.append("late: its chunks arrived together, which makes each of them look cheap.")
     return lines

@@ -38,10 +38,12 @@ async def test_a_server_is_measured_beside_another(tmp_path: Path) -> None:
             tmp_path, "--url", address(server), "--direct", address(server), "--key", "sk-hidden",
             "--scenario", "chat", "--scenario", "stream", "--connections", "4", "--plan", "5x1",
             "--duration", "200ms", "--warmup", "50ms", "--processes", "2",
-            "--json", "a.json", "--report", "a.html",
+            "--json", "a.json", "--report", "a.html", "--picture", "a.svg",
         )  # fmt: skip
     assert status == 0, complaints
     assert "+p99" in out
+    assert "goals" not in out  # They are of our own servers.
+    assert (tmp_path / "a.svg").read_text().endswith("</svg>\n")
     found = read(tmp_path / "a.json")
     assert [(one.scenario, one.target) for one in found.measurements] == [
         ("chat", "direct"), ("chat", "url"), ("stream", "direct"), ("stream", "url"),
@@ -68,6 +70,32 @@ async def test_what_a_vendor_gets_wrong_is_found(tmp_path: Path) -> None:
     errors = one.recorder.errors
     assert {"status_500", "cut"} <= set(errors)
     assert one.figures["broken"] == errors.total() > 5
+
+
+async def test_a_server_is_started_anew_and_goals_end_the_tale(tmp_path: Path) -> None:
+    status, out, complaints = await bench(
+        tmp_path, "--targets", "bare", "--scenario", "cold", "--repeat", "1", "--json", "a.json"
+    )
+    assert status == 0, complaints
+    [one] = read(tmp_path / "a.json").measurements
+    assert 0.05 < one.figures["start_s"] < 20
+    assert 10 < one.figures["idle_mb"] <= one.figures["worker_mb"]
+    assert one.recorder.sent == one.recorder.answers == 100
+    assert "cpu_us" not in one.figures
+    assert "0 of 0 goals reached" in out.splitlines()[-2]
+
+
+async def test_a_goal_that_is_missed_fails_where_that_is_asked(tmp_path: Path) -> None:
+    limit = "[[budget]]\nscenario='chat'\nfigure='requests_per_second'\nof='url'\n"
+    (tmp_path / "b.toml").write_text(f"{limit}least=1\n{limit}least=1e9\n")
+    server = await vendor.start()
+    async with server:
+        status, out, _ = await bench(
+            tmp_path, "--url", address(server), "--scenario", "chat", "--connections", "2",
+            "--duration", "100ms", "--warmup", "50ms", "--budgets", "b.toml",
+        )  # fmt: skip
+    assert status == 1
+    assert "1 of 2 goals reached, 1 missed" in out
 
 
 async def test_what_cannot_be_run_says_so(tmp_path: Path) -> None:
