@@ -51,8 +51,9 @@ class Tail:
     def feed(self, data: bytes) -> None:
         chunks = self._chunks
         chunks.append(data)
-        size = self._size + len(data)
-        self.total += len(data)
+        length = len(data)
+        size = self._size + length
+        self.total += length
         while size - len(chunks[0]) >= KEEP:
             size -= len(chunks.popleft())
         self._size = size
@@ -101,7 +102,7 @@ def says_end(events: bytes, end: StreamEnd) -> bool:
     the answer whole."""
     match end:
         case StreamEnd.DONE:
-            return b"[DONE]" in events[-_EDGE:]
+            return events.rfind(_DONE_WORD, -_EDGE) >= 0
         case StreamEnd.RESPONSE:
             return _RESPONSE_END.search(events) is not None
         case StreamEnd.FRAMING:
