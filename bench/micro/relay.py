@@ -34,6 +34,8 @@ class _Answer:
     status = 200
     headers: RawHeaders = ()
 
+    here = True
+
     async def ready(self) -> None: ...
 
     async def read(self, _limit: int) -> bytes:
@@ -74,6 +76,8 @@ class _Out:
     def end(self) -> None: ...
 
     def cut(self) -> None: ...
+
+    full = False
 
     async def flush(self) -> None: ...
 

@@ -64,6 +64,10 @@ class Answer(Protocol):
     status: int
     headers: RawHeaders
 
+    @property
+    def here(self) -> bool:
+        """Whether the first bytes of the body, or its end, are here: `ready` would not wait."""
+
     async def ready(self) -> None:
         """Return when the first bytes of the body are here, or its end. Raises UpstreamError."""
 
@@ -112,6 +116,10 @@ class Out(Protocol):
     """Where the answer goes: the caller's connection. All but `flush` act at once."""
 
     started: bool  # Whether a head was given; then no other can be.
+
+    @property
+    def full(self) -> bool:
+        """Whether the caller has to read before more should be written: `flush` would wait."""
 
     def add(self, lines: bytes) -> None:
         """Header lines of ours, rendered, for the head that comes."""

@@ -29,32 +29,15 @@ async def relay(x: Exchange, out: Out) -> None:
     """Send the reply. Raises UpstreamError only while nothing was sent."""
     reply = x.reply
     assert reply is not None  # admit or dispatch made one.
+    answer = reply.answer
     try:
         x.announce(reply)
         if x.teller is not None:
             out.add(reply.lines)
-        if reply.answer is None:
+        if answer is None:
             x.complete()
             out.whole(reply.status, reply.headers, reply.body)
-        else:
-            await _relay_answer(x, reply, reply.answer, out)
-    except BaseException:
-        if reply.answer is not None:
-            reply.answer.abort()
-        raise
-    await out.flush()
-
-
-async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
-    if x.incoming.method == "HEAD":
-        await answer.pump(_drop)  # Not `read`: a coding is named and no body has it.
-        x.complete()
-        out.whole(reply.status, reply.headers, b"", reply.head.length)
-        return
-    inflate = _inflate(x, reply)
-    if not (x.filters or x.watchers or reply.head.is_events or inflate):
-        body = answer.take()
-        if body is not None:
+        elif _passes_unread(x, reply) and (body := answer.take()) is not None:
             refuse_unfinished(x, reply, body)
             x.tail.feed(body)
             if x.runtime.tokens.wants(x):
@@ -62,7 +45,31 @@ async def _relay_answer(x: Exchange, reply: Reply, answer: Answer, out: Out) -> 
             x.complete()
             tell_cost(x, reply.headers)
             out.whole(reply.status, reply.headers, body)
-            return
+        else:
+            await _relay_as_it_comes(x, reply, answer, out)
+    except BaseException:
+        if answer is not None:
+            answer.abort()
+        raise
+    if out.full:
+        await out.flush()
+
+
+def _passes_unread(x: Exchange, reply: Reply) -> bool:
+    """Whether the body goes out as it is, should it be here already."""
+    head = reply.head
+    if x.filters or x.watchers or head.is_events or x.incoming.method == "HEAD":
+        return False
+    return head.coding is None or not _is_inflated(x, reply)
+
+
+async def _relay_as_it_comes(x: Exchange, reply: Reply, answer: Answer, out: Out) -> None:
+    if x.incoming.method == "HEAD":
+        await answer.pump(_drop)  # Not `read`: a coding is named and no body has it.
+        x.complete()
+        out.whole(reply.status, reply.headers, b"", reply.head.length)
+        return
+    inflate = _inflate(x, reply)
     sent = Sent() if reply.head.is_events and not inflate and may_need_rescue(x) else None
     stream = AnswerStream(x, reply, answer, out, inflate, sent)
     error = first = await _passed_on(x, stream, answer)
@@ -106,12 +113,17 @@ async def _pump(answer: Answer, stream: AnswerStream) -> None:
             raise  # What breaks off after the last event cuts nothing.
 
 
-def _inflate(x: Exchange, reply: Reply) -> Inflate | None:
-    """A decoder for a body that is compressed and must be read, its header taken off."""
+def _is_inflated(x: Exchange, reply: Reply) -> bool:
+    """Whether the body is compressed and must be read."""
     coding = reply.head.coding
     if coding is None or not is_gzip(coding):
-        return None
-    if not (x.operation.has_usage or reply.head.is_events):
+        return False
+    return x.operation.has_usage or reply.head.is_events
+
+
+def _inflate(x: Exchange, reply: Reply) -> Inflate | None:
+    """A decoder for such a body, its header taken off."""
+    if not _is_inflated(x, reply):
         return None
     reply.headers = without(reply.headers, b"content-encoding")
     return Inflate()

@@ -1,5 +1,7 @@
 """One attempt: the request to one target, up to the first bytes of a good answer."""
 
+from typing import NoReturn
+
 from proxy.base.clock import monotonic
 from proxy.base.errors import Malformed, UpstreamError
 from proxy.core.attempt import Attempt
@@ -32,11 +34,13 @@ async def send(x: Exchange, attempt: Attempt, timeouts: Timeouts) -> Good:
     attempt.head = monotonic()
     attempt.status = answer.status
     try:
-        await _refuse_errors(x, provider, answer)
+        if answer.status >= 400:
+            await _refuse_error(x, provider, answer)
         head = VendorHead(answer.headers)
-        if x.operation.has_model:
-            _refuse_nonsense(answer.status, head.content_type)
-        await answer.ready()
+        if x.operation.has_model and (answer.status >= 300 or head.is_html):
+            _refuse_nonsense(answer.status)
+        if not answer.here:
+            await answer.ready()
         if head.limits and (seconds := exhausted(answer.headers)) is not None:
             attempt.exhausts(seconds)
     except BaseException:
@@ -64,19 +68,13 @@ def reply_of(x: Exchange, attempt: Attempt, good: Good) -> Reply:
         headers.append((b"x-llm-proxy-context", b"windowed"))
     if x.rule is not None:
         headers.append((b"x-llm-proxy-rule", x.rule.name.encode()))
-    headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * _overhead(x, attempt))))
+    asked = attempt.started if len(x.attempts) == 1 else min(each.started for each in x.attempts)
+    own = monotonic() - x.arrived - (attempt.first_byte - asked)  # Not spent on asking vendors.
+    headers.append((b"x-llm-proxy-overhead-ms", b"%.2f" % (1000 * own)))
     return Reply(answer.status, headers, answer=answer, head=head)
 
 
-def _overhead(x: Exchange, last: Attempt) -> float:
-    """Seconds between the request's arrival and now that were not spent on asking vendors."""
-    asked = last.started if len(x.attempts) == 1 else min(each.started for each in x.attempts)
-    return monotonic() - x.arrived - (last.first_byte - asked)
-
-
-async def _refuse_errors(x: Exchange, provider: Provider, answer: Answer) -> None:
-    if answer.status < 400:
-        return
+async def _refuse_error(x: Exchange, provider: Provider, answer: Answer) -> NoReturn:
     try:
         body = await answer.read(_ERROR_BODY)
     except UpstreamError:  # Cut, too large, in an unknown coding: the status is known all the same.
@@ -86,8 +84,7 @@ async def _refuse_errors(x: Exchange, provider: Provider, answer: Answer) -> Non
     raise provider.adapter(x.operation).error(x, answer, body)
 
 
-def _refuse_nonsense(status: int, content_type: bytes) -> None:
+def _refuse_nonsense(status: int) -> NoReturn:
     if status >= 300:
         raise Malformed(f"the vendor answered with a redirect ({status}); is base_url right?")
-    if content_type.startswith(b"text/html"):
-        raise Malformed("the vendor answered with a web page; is base_url right?")
+    raise Malformed("the vendor answered with a web page; is base_url right?")

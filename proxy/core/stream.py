@@ -57,6 +57,7 @@ class AnswerStream:
         "_held",
         "_inflate",
         "_late",
+        "_length",
         "_opening",
         "_out",
         "_reply",
@@ -89,6 +90,7 @@ class AnswerStream:
         self._held: list[bytes] | None = None
         self._size = 0
         self._end = StreamEnd.FRAMING
+        self._length = reply.head.length
         self._transcript: Transcript | None = None
         self._counting: Task[None] | None = None
         self._sent = sent
@@ -134,11 +136,14 @@ class AnswerStream:
         if data:
             if self._sent is not None and not x.finished and tells_error(data):
                 raise self._told(data_of_error(data))
-            if says_end(data, self._end) or x.tail.total == self._reply.head.length:
+            if says_end(data, self._end) or x.tail.total == self._length:
                 data = self._last_piece(data)
                 if not data:
                     return
-            self._emit(data)
+            if self._held is None and not x.watchers:
+                self._out.write(data)
+            else:
+                self._emit(data)
 
     @property
     def is_inside(self) -> bool:

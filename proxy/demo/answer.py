@@ -42,6 +42,10 @@ class DemoAnswer(Answer):
             self._deadline = self._loop.call_later(timeouts.total, self._expire, "total")
             self._set_timer()
 
+    @property
+    def here(self) -> bool:
+        return self._begun and self._error is None
+
     async def ready(self) -> None:
         while not self._begun:
             await self._turn()

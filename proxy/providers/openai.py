@@ -15,7 +15,7 @@ from proxy.core.target import Target
 from proxy.core.upload import FormUpload
 from proxy.wire.body import Body
 from proxy.wire.errors import has_key, is_openai_shape, message_in, without_keys
-from proxy.wire.headers import Pairs, VendorHead, to_caller, to_vendor
+from proxy.wire.headers import CallerFields, Pairs, VendorHead, to_caller, to_vendor
 from proxy.wire.reasons import reason_of
 from proxy.wire.sse import WithoutUsage
 
@@ -39,12 +39,12 @@ class OpenAIAdapter:
     def request(self, x: Exchange, target: Target, /) -> Outgoing:
         """The caller's request with the target's model; core/send.py adds the key."""
         provider = target.provider
-        replaced = provider.replaced
+        raw = x.incoming.raw_headers
         if x.operation.has_model:  # The answer must be readable: usage stands in it.
-            replaced = _with_ours(replaced, json=isinstance(x.body, Body))
-        headers = to_vendor(x.incoming.raw_headers, replaced)
-        if x.operation.has_model:
+            headers = _fields_beside_ours(provider.replaced, isinstance(x.body, Body)).kept(raw)
             headers.append(_IDENTITY)
+        else:
+            headers = to_vendor(raw, provider.replaced)
         headers += x.trace.fields(x.attempts[-1].span if x.attempts else None)
         headers += provider.headers
         query = x.incoming.query
@@ -99,8 +99,8 @@ class OpenAIAdapter:
 
 
 @lru_cache(maxsize=256)
-def _with_ours(replaced: frozenset[bytes], *, json: bool) -> frozenset[bytes]:
-    return replaced | (_READ_BY_US if json else _ACCEPT)
+def _fields_beside_ours(replaced: frozenset[bytes], json: bool) -> CallerFields:
+    return CallerFields(replaced | (_READ_BY_US if json else _ACCEPT))
 
 
 def _body(x: Exchange, model: str) -> bytes | Upload:

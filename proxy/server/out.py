@@ -121,6 +121,10 @@ class HttpOut:
             else:
                 transport.close()
 
+    @property
+    def full(self) -> bool:
+        return not self._connection.writable
+
     async def flush(self) -> None:
         """Wait while the caller's connection is full."""
         if not self._connection.writable:

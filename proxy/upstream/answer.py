@@ -41,6 +41,7 @@ class HttpAnswer:
         "_paused",
         "_waiter",
         "headers",
+        "here",
         "sink",
         "status",
     )
@@ -57,6 +58,7 @@ class HttpAnswer:
         self._ended = False
         self._error: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.here = False
 
     async def ready(self) -> None:
         """Return when the first bytes of the body are here, or its end."""
@@ -79,7 +81,8 @@ class HttpAnswer:
         """The whole body, coding untouched, if it is here already."""
         if not self._ended or self._error is not None:
             return None
-        return self._taken()
+        held = self._held
+        return held.pop() if len(held) == 1 else self._taken()
 
     async def pump(self, sink: Sink) -> None:
         """Call `sink` with the body as it comes, until its declared end."""
@@ -129,10 +132,12 @@ class HttpAnswer:
         """Keep body bytes for whoever comes."""
         self._held.append(data)
         self._held_size += len(data)
+        self.here = True
         if self._held_size >= HELD_LIMIT and self._line is not None:
             self._full = True
             self._line.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def end(self, error: BaseException | None) -> None:
         """The body is whole (None), or nothing more will come."""
@@ -142,7 +147,10 @@ class HttpAnswer:
         self._error = error
         self._line = None
         self.sink = None
-        self._wake()
+        if error is None:
+            self.here = True
+        if self._waiter is not None:
+            self._wake()
 
     def _taken(self) -> bytes:
         held = self._held

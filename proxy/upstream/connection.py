@@ -14,6 +14,7 @@ import httptools
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Cut, Malformed, Reset, TimedOut
+from proxy.base.turn import Turn
 from proxy.core.ports import Timeouts
 from proxy.upstream.answer import HttpAnswer, Outcome
 from proxy.upstream.reading import ResponseReader
@@ -24,6 +25,8 @@ _NO_TIMEOUTS = Timeouts()
 
 class Owner(Protocol):
     """Who keeps connections: the pool."""
+
+    turn: Turn
 
     def release(self, connection: "Connection") -> None:
         """Take back a connection that may carry another request."""
@@ -110,7 +113,7 @@ class Connection(asyncio.Protocol):
     def write_request(self, head: bytes, body: bytes) -> None:
         """Write a request whose body is in memory."""
         if len(body) <= _JOIN_LIMIT:
-            self._transport.write(head + body)
+            self._owner.turn.write(self._transport, head + body)
         else:
             self._large = True
             self._transport.writelines((head, body))
@@ -219,7 +222,7 @@ class Connection(asyncio.Protocol):
                 body = parts[0] if len(parts) == 1 else b"".join(parts)
                 parts.clear()
                 self._moved = True
-                reader.body_came()
+                reader.unframed = 0  # It led to body.
                 sink = answer.sink
                 if sink is None:
                     answer.hold(body)

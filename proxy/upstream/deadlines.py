@@ -21,19 +21,17 @@ _TICKS = 8
 class Sweep:
     """The periodic look at the connections of one pool."""
 
-    __slots__ = ("_connections", "_handle", "_known", "_tick")
+    __slots__ = ("_connections", "_handle", "_tick", "watched")
 
     def __init__(self, connections: Collection[Connection]) -> None:
         self._connections = connections
         self._handle: asyncio.TimerHandle | None = None
-        self._known: Timeouts | None = None
+        self.watched: Timeouts | None = None  # For these the timer runs often enough.
         self._tick = _LONGEST_TICK
 
     def watch(self, timeouts: Timeouts) -> None:
         """Make sure that the timer runs, often enough for these deadlines."""
-        if self._handle is not None and timeouts is self._known:
-            return
-        self._known = timeouts
+        self.watched = timeouts
         smallest = min(timeouts.first_token, timeouts.idle, timeouts.total)
         tick = max(_SHORTEST_TICK, min(_LONGEST_TICK, smallest / _TICKS))
         if self._handle is not None:
@@ -57,3 +55,4 @@ class Sweep:
             self._arm()
         else:
             self._handle = None
+            self.watched = None

@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from proxy.base.turn import Turn
 from proxy.upstream.connection import Connection
 
 _EPOCHS = 4
@@ -43,7 +44,17 @@ _Grant = Connection | None
 class Pool:
     """Idle connections and places."""
 
-    __slots__ = ("_epoch", "_idle", "_limits", "_places", "_timer", "_waiters", "closed", "live")
+    __slots__ = (
+        "_epoch",
+        "_idle",
+        "_limits",
+        "_places",
+        "_timer",
+        "_waiters",
+        "closed",
+        "live",
+        "turn",
+    )
 
     def __init__(self, limits: PoolLimits) -> None:
         self._limits = limits
@@ -54,6 +65,7 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
         self.live: set[Connection] = set()
         self.closed = False
+        self.turn = Turn()  # Requests that leave in the same one are written together.
 
     def take(self) -> Connection | None:
         """The idle connection used last, or None."""

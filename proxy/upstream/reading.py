@@ -21,18 +21,18 @@ class ResponseReader:
     """The parser's state for the answer that is expected now."""
 
     __slots__ = (
-        "_final",
         "_head_only",
         "_parser",
-        "_unframed",
         "complete",
         "feed",
+        "head_done",
         "headers",
         "keep_alive",
         "on_body",
         "parts",
         "status",
         "surplus",
+        "unframed",
     )
 
     feed: Callable[[bytes], None]
@@ -50,17 +50,13 @@ class ResponseReader:
             # The parser still waits for the body that a HEAD's answer announced.
             self._renew()
         self._head_only = head_only
-        self._final = False  # The head of the final answer is whole.
-        self._unframed = 0
+        self.head_done = False  # The head of the final answer is whole.
+        self.unframed = 0  # Bytes that gave neither a whole head nor body, in a row.
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.keep_alive = False
         self.surplus = False  # Bytes came after the end: never use this connection again.
-
-    @property
-    def head_done(self) -> bool:
-        return self._final
 
     @property
     def reusable(self) -> bool:
@@ -71,18 +67,18 @@ class ResponseReader:
     def ends_with_connection(self) -> bool:
         """Whether nothing but the end of the connection marks the end of this body."""
         lengths = (b"content-length", b"transfer-encoding")
-        return self._final and not any(name.lower() in lengths for name, _ in self.headers)
+        return self.head_done and not any(name.lower() in lengths for name, _ in self.headers)
 
     @property
     def heard(self) -> bool:
         """Whether any byte of an answer has come."""
-        return self._final or self._unframed > 0
+        return self.head_done or self.unframed > 0
 
     def count_unframed(self, size: int) -> None:
         """Count bytes that gave neither a whole head nor body. Raises Malformed over the limit."""
-        self._unframed += size
-        if self._unframed > HEAD_LIMIT:
-            what = "chunk framing" if self._final else "a response head"
+        self.unframed += size
+        if self.unframed > HEAD_LIMIT:
+            what = "chunk framing" if self.head_done else "a response head"
             raise Malformed(f"the provider sent {what} of more than {HEAD_LIMIT} bytes")
 
     def check_head(self, size: int) -> None:
@@ -90,17 +86,13 @@ class ResponseReader:
         if self._head_only and self.parts:
             self.parts.clear()
             self.surplus = True
-        self._unframed, before = 0, self._unframed
+        before, self.unframed = self.unframed, 0
         if before + size > HEAD_LIMIT:
             head = sum(len(name) + len(value) + 4 for name, value in self.headers)
             if head > HEAD_LIMIT:
                 raise Malformed(
                     f"the provider sent a response head of more than {HEAD_LIMIT} bytes"
                 )
-
-    def body_came(self) -> None:
-        """Forget the framing counted so far: it led to body."""
-        self._unframed = 0
 
     def failure(self, error: httptools.HttpParserError) -> Malformed | None:
         """What a parser error means; None when the answer was whole before it."""
@@ -119,7 +111,7 @@ class ResponseReader:
             raise Malformed("the provider sent bytes after the end of its answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._final:
+        if self.head_done:
             return  # A trailer, or surplus.
         self.headers.append((name, value))
         if len(name) == 17 and name.lower() == b"transfer-encoding":
@@ -133,13 +125,13 @@ class ResponseReader:
             self.headers = []
             return
         self.status = status
-        self._final = True
+        self.head_done = True
         if self._head_only:
             self.complete = True
             self.keep_alive = self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
-        if self._final:
+        if self.head_done:
             if not self.complete:
                 self.complete = True
                 self.keep_alive = self._parser.should_keep_alive()

@@ -42,7 +42,10 @@ class HeadWriter:
         if target != self._target or method != self._method:
             self._line = self._request_line(method, target)
             self._method, self._target = method, target
-        return self._line + fields + _framing(method, outgoing.body)
+        body = outgoing.body
+        if body.__class__ is bytes and body:
+            return b"%b%bContent-Length: %d\r\n\r\n" % (self._line, fields, len(body))
+        return self._line + fields + _framing(method, body)
 
     def _request_line(self, method: str, target: str) -> bytes:
         start = f"{method} {self._before_target}{target}"

@@ -58,11 +58,13 @@ class HttpTransport(Transport):
         started = sent_at = monotonic()
         connection = self._pool.take()
         second = False
+        sweep = self._sweep
         while True:
             if connection is None:
                 connection = await self._acquire(timeouts, started, fresh=second)
                 sent_at = monotonic()
-            self._sweep.watch(timeouts)
+            if sweep.watched is not timeouts:
+                sweep.watch(timeouts)
             waiter = connection.begin(timeouts, started, sent_at, outgoing.method == "HEAD")
             try:
                 if isinstance(body, bytes):

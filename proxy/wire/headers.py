@@ -34,13 +34,6 @@ NOT_RELAYED = HOP_BY_HOP | {
     *(b"alt-svc", b"strict-transport-security"),  # About the vendor's host, not about ours.
 }
 
-_READ = frozenset(
-    (
-        *(b"connection", b"content-type", b"content-length", b"content-encoding"),
-        *(b"transfer-encoding", b"x-request-id"),
-    )
-)
-
 
 def to_vendor(
     raw: Iterable[tuple[bytes, bytes]], replaced: frozenset[bytes] = frozenset()
@@ -57,8 +50,9 @@ def to_caller(
     return [field for field in VendorHead(raw).kept if field[0].lower() not in replaced]
 
 
-class _CallerFields:
-    """Judges the names of a caller's fields, each spelling once."""
+class CallerFields:
+    """Judges the names of a caller's fields, each spelling once. `replaced`: those that the target
+    replaces, in lower case."""
 
     __slots__ = ("_known", "_replaced")
 
@@ -67,6 +61,7 @@ class _CallerFields:
         self._known: dict[bytes, bool | None] = {}
 
     def kept(self, raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
+        """The fields that go on to the vendor."""
         known = self._known
         kept: Pairs = []
         connection = b""
@@ -79,7 +74,7 @@ class _CallerFields:
                 kept.append(field)
             elif stays is None:
                 connection += b"," + field[1]
-        return _without_named(kept, connection)
+        return _without_named(kept, connection) if connection else kept
 
     def _judge(self, spelling: bytes) -> bool | None:
         """Whether a field stays; None for Connection, whose value counts."""
@@ -95,66 +90,89 @@ class _CallerFields:
 
 
 @lru_cache(maxsize=256)
-def _caller_fields(replaced: frozenset[bytes]) -> _CallerFields:
-    return _CallerFields(replaced)
+def _caller_fields(replaced: frozenset[bytes]) -> CallerFields:
+    return CallerFields(replaced)
+
+
+_CONNECTION, _TYPE, _LENGTH, _TRANSFER, _CODING, _REQUEST_ID, _LIMIT = range(1, 8)
+_READ = {
+    b"connection": _CONNECTION,
+    b"content-type": _TYPE,
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _TRANSFER,
+    b"content-encoding": _CODING,
+    b"x-request-id": _REQUEST_ID,
+}
 
 
 @lru_cache(maxsize=_MOST_SPELLINGS)
-def _of_vendor(spelling: bytes) -> tuple[bool, bytes | None, bool]:
-    """Of a vendor's field: whether it goes on, its name if it is read, if it tells of limits."""
+def _of_vendor(spelling: bytes) -> tuple[bool, int]:
+    """Of a vendor's field: whether it goes on, and how it is read, if it is."""
     name = spelling.lower()
     stays = name not in NOT_RELAYED and not name.startswith(OWN_PREFIX)
-    return stays, name if name in _READ else None, name.startswith(RATE_LIMIT_PREFIX)
+    return stays, _READ.get(name, _LIMIT if name.startswith(RATE_LIMIT_PREFIX) else 0)
+
+
+@lru_cache(maxsize=_MOST_SPELLINGS)
+def _of_content_type(text: bytes) -> tuple[bytes, bool, bool, bool]:
+    """In lower case; whether it is JSON, events, HTML."""
+    text = text.lower()
+    is_json = text.startswith(b"application/json")
+    return text, is_json, text.startswith(b"text/event-stream"), text.startswith(b"text/html")
 
 
 class VendorHead:
     """The fields of a vendor's answer, read once: what goes on, and what we need to know."""
 
-    __slots__ = ("coding", "content_type", "framed", "kept", "length", "limits", "request_id")
+    __slots__ = (
+        "coding",
+        "content_type",
+        "framed",
+        "is_events",
+        "is_html",
+        "is_json",
+        "kept",
+        "length",
+        "limits",
+        "request_id",
+    )
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
-        self.kept: Pairs = []  # What goes on to the caller.
         self.content_type = b""  # In lower case.
+        self.is_json = self.is_events = self.is_html = False
         self.coding: bytes | None = None  # Content-Encoding, but identity.
         self.length: int | None = None
         self.framed = False  # Whether HTTP says where the body ends, other than by closing.
         self.request_id: bytes | None = None
         self.limits = False  # Whether the vendor says how its own limits stand.
+        kept: Pairs = []  # What goes on to the caller.
         connection = b""
-        kept = self.kept
         for field in raw:
-            stays, read, limits = _of_vendor(field[0])
+            stays, read = _of_vendor(field[0])
             if stays:
                 kept.append(field)
-            if read == b"connection":
+            if read == _CONNECTION:
                 connection += b"," + field[1]
-            elif read is not None:
+            elif read:
                 self._read(read, field[1])
-            elif limits:
-                self.limits = True
-        self.kept = _without_named(kept, connection)
+        self.kept = _without_named(kept, connection) if connection else kept
 
-    def _read(self, name: bytes, text: bytes) -> None:
-        match name:
-            case b"content-type":
-                self.content_type = self.content_type or text.lower()
-            case b"content-length":
-                self.length, self.framed = int(text) if text.isdigit() else None, True
-            case b"transfer-encoding":
-                self.framed = True
-            case b"content-encoding":
-                coding = text.strip().lower()
-                self.coding = None if coding == b"identity" else coding
-            case _:
-                self.request_id = text
-
-    @property
-    def is_json(self) -> bool:
-        return self.content_type.startswith(b"application/json")
-
-    @property
-    def is_events(self) -> bool:
-        return self.content_type.startswith(b"text/event-stream")
+    def _read(self, how: int, text: bytes) -> None:
+        if how == _LIMIT:
+            self.limits = True
+        elif how == _TYPE:
+            if not self.content_type:
+                found = _of_content_type(text)
+                self.content_type, self.is_json, self.is_events, self.is_html = found
+        elif how == _LENGTH:
+            self.length, self.framed = int(text) if text.isdigit() else None, True
+        elif how == _TRANSFER:
+            self.framed = True
+        elif how == _CODING:
+            coding = text.strip().lower()
+            self.coding = None if coding == b"identity" else coding
+        else:
+            self.request_id = text
 
 
 def value(raw: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
@@ -171,7 +189,7 @@ def without(raw: Pairs, name: bytes) -> Pairs:
 
 
 def _without_named(kept: Pairs, connection: bytes) -> Pairs:
-    if not connection or connection == b",keep-alive":
+    if connection == b",keep-alive":
         return kept
     named = {token.strip().lower() for token in connection.split(b",")}
     named -= {b"", b"keep-alive", b"close"}

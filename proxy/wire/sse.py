@@ -70,6 +70,9 @@ class WithoutUsage(WholeEvents):
     __slots__ = ()
 
     def feed(self, data: bytes) -> bytes:
+        if not self._held and data.endswith(ENDS) and data.rfind(_USAGE_NAME) < 0:
+            self.inside = False
+            return data  # Nearly every read: whole events without usage.
         data = super().feed(data)
         return data if _USAGE.search(data) is None else _drop_usage(data)
 
@@ -78,6 +81,7 @@ class WithoutUsage(WholeEvents):
         return data if _USAGE.search(data) is None else _drop_usage(data)
 
 
+_USAGE_NAME = b'"usage"'
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 

@@ -51,8 +51,9 @@ class Tail:
     def feed(self, data: bytes) -> None:
         chunks = self._chunks
         chunks.append(data)
-        size = self._size + len(data)
-        self.total += len(data)
+        length = len(data)
+        size = self._size + length
+        self.total += length
         while size - len(chunks[0]) >= KEEP:
             size -= len(chunks.popleft())
         self._size = size
@@ -101,7 +102,7 @@ def says_end(events: bytes, end: StreamEnd) -> bool:
     the answer whole."""
     match end:
         case StreamEnd.DONE:
-            return b"[DONE]" in events[-_EDGE:]
+            return events.rfind(_DONE_WORD, -_EDGE) >= 0
         case StreamEnd.RESPONSE:
             return _RESPONSE_END.search(events) is not None
         case StreamEnd.FRAMING:
@@ -165,6 +166,8 @@ def _ends_in_large_event(tail: bytes) -> bool:
 def is_whole_json(body: bytes, *, framed: bool) -> bool:
     """Whether a JSON body came to its end: one look at its last character where HTTP's framing
     vouches for it; where the end of the connection was the only sign (`framed` is false), read."""
+    if framed and body[:1] == b"{" and body[-1:] == b"}":
+        return True  # Nearly all.
     closing = _CLOSED_BY.get(body[:_EDGE].lstrip()[:1])
     if closing is None:
         return True  # Plain text that a vendor calls JSON: nothing to judge it by.

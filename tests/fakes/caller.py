@@ -62,6 +62,8 @@ class FakeOut:
     def cut(self) -> None:
         self.did.append("cut")
 
+    full = True
+
     async def flush(self) -> None:
         await asyncio.sleep(0)
         if self.gone is not None:
