@@ -2,7 +2,7 @@
 
 Between two requests a `send` walks through the kernel's network code and wakes whoever listens, and
 each time pushes what Python needs out of the nearest caches. Twenty sends in a row after twenty
-requests cost a fifth less than one after each (ADR 0020). Where writes come one by one, waiting
+requests cost a fifth less than one after each (ADR 0018). Where writes come one by one, waiting
 gains nothing: then they are made at once, and only now and then it is tried whether that has
 changed. Order is kept, per transport and among all. What has been written is on its way: `close`
 comes after it, an abort drops it.
