@@ -19,7 +19,6 @@ from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import OtlpOptions, TelemetryOptions
 from proxy.telemetry.otlp_http import HttpWay
 from proxy.telemetry.sampling import Sampling
-from proxy.telemetry.span_attributes import Words
 from proxy.telemetry.traces import Spans
 from proxy.wire.record import UsageRecord
 
@@ -120,7 +119,7 @@ def _exporter(options: TelemetryOptions, otlp: OtlpOptions) -> Exporter:
     gen_ai = GenAiMetrics(options.known, options.vendors.items()) if otlp.metrics else None
     return Exporter(
         _way(otlp, f"{NAME}/{options.version}"),
-        Spans(Words(otlp.names, options.vendors)),
+        Spans(otlp.names, options.vendors),
         Sampling(otlp.sample),
         gen_ai,
         about=(
