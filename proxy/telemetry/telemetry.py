@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from proxy.telemetry.attributes import fill
-from proxy.telemetry.delivery import Way
+from proxy.telemetry.delivery import Way, stays_here
 from proxy.telemetry.exporter import Exporter
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.metrics import Metrics
@@ -131,12 +131,14 @@ def _exporter(options: TelemetryOptions, otlp: OtlpOptions) -> Exporter:
 
 
 def _way(otlp: OtlpOptions, agent: str) -> Way:
+    packed = not stays_here(otlp.endpoint)
+    timeout = otlp.pace.timeout
     if otlp.protocol == "http/protobuf":
-        return HttpWay(otlp.endpoint, otlp.headers, timeout=otlp.pace.timeout, agent=agent)
+        return HttpWay(otlp.endpoint, otlp.headers, timeout=timeout, agent=agent, packed=packed)
     try:
         from proxy.telemetry.otlp_grpc import GrpcWay  # noqa: PLC0415 - an extra may be missing.
     except ImportError:
         raise MissingExtra(
             "telemetry.otlp.protocol: grpc needs grpcio: pip install 'llm-proxy[otlp-grpc]'"
         ) from None
-    return GrpcWay(otlp.endpoint, otlp.headers, timeout=otlp.pace.timeout, agent=agent)
+    return GrpcWay(otlp.endpoint, otlp.headers, timeout=timeout, agent=agent, packed=packed)
