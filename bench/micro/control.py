@@ -30,7 +30,8 @@ from proxy.telemetry.otlp_http import pack
 from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
 from proxy.usage.segments import list_segments, read_batch
-from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, UsageRecord, record_of
+from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, UsageRecord
+from proxy.wire.record_reader import RecordReader
 
 _BATCH = 512
 _ROUNDS = 7
@@ -105,7 +106,8 @@ def _batches(records: Sequence[UsageRecord], size: int) -> list[Sequence[UsageRe
 def measure(folder: Path, count: int) -> list[list[str]]:
     """A row for each part."""
     lines = lines_of(count)
-    records = [record_of(line) for line in lines]
+    reader = RecordReader()
+    records = [reader.read(line) for line in lines]
     (folder / "worker-0-1760000000000-1-0001.seg").write_bytes(b"".join(lines))
     (segment,) = list_segments(folder)
     metrics = Metrics(_KNOWN)
@@ -126,11 +128,11 @@ def measure(folder: Path, count: int) -> list[list[str]]:
 
     def read() -> None:
         offset = 0
-        while (batch := read_batch(segment, offset)).next_offset != offset:
+        while (batch := read_batch(segment, offset, 500, reader)).next_offset != offset:
             offset = batch.next_offset
 
     add("checksum of a line", lambda: [zlib.crc32(line) for line in lines])
-    add("record of a line", lambda: [record_of(line) for line in lines])
+    add("record of a line", lambda: [reader.read(line) for line in lines])
     add("Prometheus metrics", lambda: deque(map(metrics.observe, records), 0))
     add("gen_ai metrics", lambda: deque(map(gen_ai.observe, records), 0))
     add("spans as bytes", lambda: [body(batch) for batch in batches])
