@@ -27,10 +27,16 @@ def varint(number: int) -> bytes:
     """An integer that is not negative."""
     if number < 0x80:
         return _SMALL[number]
+    first = number & 0x7F | 0x80
     if number < 0x4000:
-        return b"%c%c" % (number & 0x7F | 0x80, number >> 7)
-    low = b"%c%c" % (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80)
-    return low + varint(number >> 14)
+        return b"%c%c" % (first, number >> 7)
+    second = number >> 7 & 0x7F | 0x80
+    if number < 0x200000:
+        return b"%c%c%c" % (first, second, number >> 14)
+    third = number >> 14 & 0x7F | 0x80
+    if number < 0x10000000:
+        return b"%c%c%c%c" % (first, second, third, number >> 21)
+    return b"%c%c%c" % (first, second, third) + varint(number >> 21)
 
 
 def int64(number: int) -> bytes:

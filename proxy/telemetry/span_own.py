@@ -6,7 +6,6 @@ Written to bytes at once: this runs for every request.
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from proxy.base import jsonio
 from proxy.telemetry.attributes import Value
@@ -39,13 +38,9 @@ _COST_COMPLETION = Name("llm.cost.completion")
 _COST_TOTAL = Name("llm.cost.total")
 
 
-class Common(NamedTuple):
-    """What all spans of a record say: encoded once."""
-
-    id: bytes
-    openinference: bytes
-    cost: int | None  # That of the request, which often is that of its only attempt,
-    money: bytes  # and how it is told.
+Common = tuple[bytes, bytes, bytes]
+"""What all spans of a record say, encoded once: its id, its context for OpenInference, and what the
+request cost, which often is what its only attempt did."""
 
 
 class Own:
@@ -57,17 +52,15 @@ class Own:
 
     def common(self, record: UsageRecord) -> Common:
         """To be given to the others."""
-        cost = record.cost
-        return Common(
+        return (
             _ID.text(utf8(record.id)),
             _context(record) if self._openinference else b"",
-            cost,
-            _money(cost) if cost is not None else b"",
+            _money(record.cost) if record.cost is not None else b"",
         )
 
-    def of_request(self, record: UsageRecord, common: Common) -> bytes:
-        """Of the SERVER span."""
-        told = [*common[:2], common.money]
+    def of_request(self, told: list[bytes], record: UsageRecord, common: Common) -> None:
+        """Add what the SERVER span says."""
+        told += common
         if record.bytes_in:
             told.append(_SIZE_IN.whole(int64(record.bytes_in)))
         if record.bytes_out:
@@ -80,46 +73,44 @@ class Own:
             told.append(_labels(record))
         if self._openinference and record.content is not None:
             told.append(attributes(_values(record.content)))
-        return b"".join(told)
 
     def of_attempt(
         self,
+        told: list[bytes],
         record: UsageRecord,
         attempt: AttemptRecord,
         common: Common,
         content: Content | None,
-    ) -> bytes:
-        """Of a CLIENT span."""
+    ) -> None:
+        """Add what a CLIENT span says."""
         usage, cost = attempt.usage, attempt.cost
-        told = [common.id]
+        name, context, money = common
+        told.append(name)
         if cost is not None:
-            told.append(common.money if cost.total == common.cost else _money(cost.total))
+            told.append(money if cost.total == record.cost else _money(cost.total))
         if record.operation not in GEN_AI_OPERATIONS:
-            return b"".join(told)
+            return
         if self._gen_ai:
             if record.stream and attempt.first_byte is not None:
                 told.append(_FIRST_CHUNK.real((attempt.first_byte - attempt.started) / _MICRO))
             if record.session is not None:
                 told.append(attribute("gen_ai.conversation.id", record.session))
         if self._openinference:
-            told.append(common.openinference)
+            told.append(context)
             if cost is not None:
-                told.append(_costs(cost))
+                _add_costs(told, cost)
         if usage is not None:
-            told.append(self._usage(usage))
+            self._add_usage(told, usage)
         if content is not None:
             told.append(self._said(content))
-        return b"".join(told)
 
-    def _usage(self, usage: Usage) -> bytes:
+    def _add_usage(self, told: list[bytes], usage: Usage) -> None:
         told_input, told_output = int64(usage.input), int64(usage.output)
-        told = b""
         if self._gen_ai:
-            told = _INPUT.whole(told_input) + _OUTPUT.whole(told_output)
+            told += (_INPUT.whole(told_input), _OUTPUT.whole(told_output))
         if self._openinference:
             total = int64(usage.input + usage.output)
-            told = b"%b%b%b%b" % (
-                told,
+            told += (
                 _PROMPT.whole(told_input),
                 _COMPLETION.whole(told_output),
                 _TOTAL.whole(total),
@@ -131,8 +122,7 @@ class Own:
             or usage.audio_in
             or usage.audio_out
         ):
-            told += self._details(usage)
-        return told
+            told.append(self._details(usage))
 
     def _details(self, usage: Usage) -> bytes:
         found: dict[str, Value] = {}
@@ -181,9 +171,9 @@ def _money(nano: int) -> bytes:
     return _NANO_USD.whole(int64(nano)) + _USD.real(nano / _NANO)
 
 
-def _costs(cost: Cost) -> bytes:
+def _add_costs(told: list[bytes], cost: Cost) -> None:
     completion = cost.output + cost.reasoning + cost.audio_out + cost.images
-    return b"%b%b%b" % (
+    told += (
         _COST_PROMPT.real((cost.total - completion) / _NANO),
         _COST_COMPLETION.real(completion / _NANO),
         _COST_TOTAL.real(cost.total / _NANO),
@@ -191,15 +181,19 @@ def _costs(cost: Cost) -> bytes:
 
 
 def _context(record: UsageRecord) -> bytes:
-    known = {
-        "request_id": record.id,
-        "key": record.key,
-        "team": record.team,
-        "project": record.project,
-        "customer": record.customer,
-        "agent": record.agent,
-    }
-    metadata = {name: value for name, value in known.items() if value}
+    metadata = {}
+    if record.id:
+        metadata["request_id"] = record.id
+    if record.key:
+        metadata["key"] = record.key
+    if record.team:
+        metadata["team"] = record.team
+    if record.project:
+        metadata["project"] = record.project
+    if record.customer:
+        metadata["customer"] = record.customer
+    if record.agent:
+        metadata["agent"] = record.agent
     told = _METADATA.text(utf8(jsonio.dumps(metadata).decode()))
     if record.session is not None or record.tags:
         told += attribute("session.id", record.session) + attribute("tag.tags", record.tags)

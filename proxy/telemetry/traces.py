@@ -73,8 +73,9 @@ class Spans:
             begun, ended = attempt.started, max(attempt.started, attempt.ended)
             head = _beginning(trace, span, record.at + begun, record.at + ended)
             content = record.content if number == len(record.attempts) else None
-            told = self._own.of_attempt(record, attempt, common, content)
-            spans.append(b"%b%b%b%b" % (head, parent, alike, told))
+            told = [head, parent, alike]
+            self._own.of_attempt(told, record, attempt, common, content)
+            spans.append(b"".join(told))
         return spans
 
     def _server(self, record: UsageRecord, trace: bytes, span: bytes, common: Common) -> bytes:
@@ -88,7 +89,9 @@ class Spans:
         if record.parent is not None:
             flags = b"%b%b%b" % (_OF_REMOTE, _PARENT_ID, _id(record.parent, 8))
         head = _beginning(trace, span, record.at, record.at + record.done)
-        return b"%b%b%b%b" % (head, flags, alike, self._own.of_request(record, common))
+        told = [head, flags, alike]
+        self._own.of_request(told, record, common)
+        return b"".join(told)
 
     def _client(self, record: UsageRecord, attempt: AttemptRecord, number: int) -> bytes:
         name = client_name(record.operation, attempt.model)
