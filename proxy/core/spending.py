@@ -101,6 +101,8 @@ def added_up(records: Iterable[UsageRecord], step: int) -> dict[tuple[Scope, int
             slot -= slot % step
             group = (_of_many(record, attempt), attempt.provider, slot)
             groups[group] = groups.get(group, 0) + cost
+            if record.customer is None and record.session is None:
+                continue
             for scope in _of_few(record):
                 place = (known_as(scope), slot)
                 sums[place] = sums.get(place, 0) + cost

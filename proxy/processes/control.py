@@ -7,6 +7,7 @@ request: traffic goes on while this process is dead.
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import logging
 import signal
@@ -105,10 +106,13 @@ class Control:
     async def _apply(self, snapshot: Snapshot) -> None:
         async with self._applying:
             # Imported late: workers wait for the first snapshot, and these libraries are large.
-            if self._plane is None:
-                self._plane = await asyncio.to_thread(_make_plane)
-                self._imported.set()
+            if self._plane is not None:
+                await self._plane.apply(snapshot)
+                return
+            self._plane = await asyncio.to_thread(_make_plane)
+            self._imported.set()
             await self._plane.apply(snapshot)
+            _collect_rarely()
 
     def _watch(self, files: Sequence[Path]) -> None:
         if self._watching is not None and not self._watching.done():
@@ -132,6 +136,14 @@ class Control:
             await self._imported.wait()
         await asyncio.sleep(_SECOND_LOOK)
         await self._report(asked=False)
+
+
+def _collect_rarely() -> None:
+    """As in a worker: what exists now lives as long as the process, and a batch of records has no
+    cycle among its thousands of objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _make_plane() -> "ControlPlane":

@@ -8,7 +8,9 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from ipaddress import ip_address
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -86,6 +88,15 @@ def taken(signal: Signal, answer: bytes) -> Taken:
         return Taken(points.rejected_data_points, points.error_message)
     except DecodeError:
         return Taken(reason="the answer is no protobuf")
+
+
+def stays_here(endpoint: str) -> bool:
+    """Whether the collector is on this machine: what it is sent need not be made smaller."""
+    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # Another name.
 
 
 def retry_after(value: str | None) -> float | None:

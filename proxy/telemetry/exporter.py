@@ -15,11 +15,9 @@ from collections.abc import Sequence
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from proxy.base.clock import monotonic
 from proxy.telemetry.delivery import Later, Never, Signal, Taken, Verdict, Way
@@ -27,6 +25,7 @@ from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.options import Pace
 from proxy.telemetry.sampling import Sampling
 from proxy.telemetry.span_queue import SpanQueue
+from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
 from proxy.wire.record import UsageRecord
 
@@ -53,6 +52,7 @@ class Exporter:
         self._sampling = sampling
         self._metrics = metrics
         self._resource, self._scope = about
+        self._request = SpanRequest(*about)
         self._pace = pace
         self._failing: set[Signal] = set()
         self._closing = asyncio.Event()
@@ -111,7 +111,7 @@ class Exporter:
             return
         exported = rejected = 0
         try:
-            verdict = await self._persist(self._request(spans))
+            verdict = await self._persist(self._request.of(spans))
             if isinstance(verdict, Taken):
                 rejected = min(verdict.rejected, len(spans))
                 exported = len(spans) - rejected
@@ -120,12 +120,7 @@ class Exporter:
             self.spans["rejected"] += rejected
             self.spans["failed"] += len(spans) - exported - rejected
 
-    def _request(self, spans: list[Span]) -> bytes:
-        scope = ScopeSpans(scope=self._scope, spans=spans)
-        resource = ResourceSpans(resource=self._resource, scope_spans=[scope])
-        return ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
-
-    def _spans_of(self, record: UsageRecord) -> list[Span]:
+    def _spans_of(self, record: UsageRecord) -> list[bytes]:
         try:
             return self._make.of(record)
         except (ValueError, TypeError) as error:  # Bad ids, or a number that no int64 holds.

@@ -74,12 +74,13 @@ class Metrics:
 
     def _set_readers(self) -> None:
         self._readers = self.read.readers(self._labels)
-        self._timing_readers = self.read.readers(self._timing_labels)
+        self._timing_places = [self._labels.index(label) for label in self._timing_labels]
 
     def observe(self, record: UsageRecord) -> None:
         """Count one record."""
-        self._counts.at(tuple([read(record) for read in self._readers])).observe(record)
-        self._timings.at(tuple([read(record) for read in self._timing_readers])).observe(record)
+        key = tuple([read(record) for read in self._readers])
+        self._counts.at(key).observe(record)
+        self._timings.at(tuple([key[place] for place in self._timing_places])).observe(record)
         if record.attempts:
             self._attempts.observe(record, self.read)
         if record.outcome == "refused":

@@ -36,7 +36,13 @@ class GrpcWay:
     """To one collector. TLS unless `endpoint` begins with http:// or has no scheme."""
 
     def __init__(
-        self, endpoint: str, headers: Mapping[str, str], *, timeout: float, agent: str
+        self,
+        endpoint: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float,
+        agent: str,
+        packed: bool = True,
     ) -> None:
         parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
         self._target = parts.netloc if parts.port is not None else f"{parts.netloc}:4317"
@@ -44,6 +50,7 @@ class GrpcWay:
         self._metadata = tuple((name.lower(), value) for name, value in headers.items())
         self._timeout = timeout
         self._agent = agent
+        self._compression = grpc.Compression.Gzip if packed else grpc.Compression.NoCompression
         self._channel: grpc.aio.Channel | None = None
 
     async def send(self, signal: Signal, body: bytes) -> Verdict:
@@ -54,7 +61,7 @@ class GrpcWay:
                 body,
                 timeout=self._timeout,
                 metadata=self._metadata,
-                compression=grpc.Compression.Gzip,
+                compression=self._compression,
             )
         except grpc.aio.AioRpcError as error:
             return _verdict(error)

@@ -22,6 +22,6 @@ class Sampling:
         """Whether the spans of a record are told; never without ids."""
         if record.trace is None or record.span is None:
             return False
-        if record.parent is not None:
+        if record.parent is not None or not self._threshold:
             return record.sampled
         return record.sampled and int(record.trace[-_RANDOM_DIGITS:], 16) >= self._threshold

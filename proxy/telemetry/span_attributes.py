@@ -1,12 +1,15 @@
-"""What spans say: three vocabularies side by side, each complete in itself.
+"""What many spans say alike: who asked for what, who answered, how it ended.
 
-Always: HTTP's conventions and ours (`llm_proxy.*`). If asked: `gen_ai.*` and OpenInference. Numbers
-that were never measured are left out, not zero; money is an exact integer beside the float.
+Three vocabularies side by side, each complete in itself. Always: HTTP's conventions and ours
+(`llm_proxy.*`). If asked: `gen_ai.*` and OpenInference. What one span says alone, its ids, numbers
+and labels, is in `span_own.py`.
+
+Kinds: of two spans of the same kind these attributes are the same, so that they are made once. What
+is read here of a record or an attempt therefore stands in its kind.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 
-from proxy.base import jsonio
 from proxy.telemetry import failures
 from proxy.telemetry.attributes import Attributes, Value
 from proxy.telemetry.conventions import (
@@ -16,14 +19,56 @@ from proxy.telemetry.conventions import (
     openinference_model_key,
     vendor_name,
 )
-from proxy.telemetry.messages import input_messages, output_messages, system_instructions
 from proxy.telemetry.options import Vendor
-from proxy.wire.record import AttemptRecord, Content, Cost, Usage, UsageRecord
+from proxy.wire.record import AttemptRecord, UsageRecord
 
-_NANO = 1e9
-_MICRO = 1e6
-_JSON = "application/json"
-_TEXT = "text/plain"
+Kind = tuple[Hashable, ...]
+
+
+def kind_of_request(record: UsageRecord) -> Kind:
+    """Of the SERVER span."""
+    return (
+        record.operation,
+        record.outcome,
+        record.status,
+        record.error,
+        record.code,
+        record.key,
+        record.team,
+        record.user,
+        record.project,
+        record.model,
+        record.route,
+        record.rule,
+        record.served_provider,
+        record.served_model,
+        record.stream,
+        record.cache,
+        len(record.attempts),
+        record.usage_source,
+        record.unpriced,
+        record.worker,
+        record.config,
+    )
+
+
+def kind_of_attempt(record: UsageRecord, attempt: AttemptRecord, number: int) -> Kind:
+    """Of a CLIENT span."""
+    return (
+        record.operation,
+        record.stream,
+        record.user,
+        number,
+        attempt.provider,
+        attempt.model,
+        attempt.status,
+        attempt.error,
+        attempt.reason,
+        attempt.rescue,
+        attempt.route,
+        attempt.hedge,
+        attempt.usage_source,
+    )
 
 
 class Words:
@@ -39,8 +84,7 @@ class Words:
         found = {**_http(record), **_ours(record)}
         if self._openinference:
             found["openinference.span.kind"] = "CHAIN"
-            found |= _openinference_context(record)
-            found |= _values(record.content)
+            found["user.id"] = record.user
         return found
 
     def of_attempt(self, record: UsageRecord, attempt: AttemptRecord, number: int) -> Attributes:
@@ -52,7 +96,6 @@ class Words:
             "http.response.status_code": attempt.status or None,
             "http.request.resend_count": number - 1 if number > 1 else None,
             "error.type": failures.of_attempt(attempt),
-            "llm_proxy.request_id": record.id,
             "llm_proxy.provider": attempt.provider,
             "llm_proxy.attempt": number,
             "llm_proxy.route": attempt.route,
@@ -61,19 +104,17 @@ class Words:
             "llm_proxy.hedge": attempt.hedge or None,
             "llm_proxy.usage_source": attempt.usage_source,
         }
-        if attempt.cost is not None:
-            found |= _money(attempt.cost.total)
         if record.operation not in GEN_AI_OPERATIONS:
             return found
-        content = record.content if number == len(record.attempts) else None
         kind = vendor_name(vendor.kind)
         if self._gen_ai:
             found |= _gen_ai(record, attempt, kind)
-            found |= _gen_ai_messages(content)
         if self._openinference:
-            found |= _openinference(record, attempt, kind)
-            found |= _openinference_context(record)
-            found |= _values(content)
+            span_kind = openinference_kind(record.operation)
+            found["openinference.span.kind"] = span_kind
+            found[openinference_model_key(span_kind)] = attempt.model or None
+            found["llm.provider"] = kind
+            found["user.id"] = record.user
         return found
 
 
@@ -83,15 +124,12 @@ def _http(record: UsageRecord) -> dict[str, Value]:
         "http.request.method": method or "_OTHER",
         "http.route": path,
         "http.response.status_code": record.status or None,
-        "http.request.body.size": record.bytes_in or None,
-        "http.response.body.size": record.bytes_out or None,
         "error.type": failures.of_request(record),
     }
 
 
 def _ours(record: UsageRecord) -> dict[str, Value]:
-    found: dict[str, Value] = {
-        "llm_proxy.request_id": record.id,
+    return {
         "llm_proxy.operation": record.operation,
         "llm_proxy.outcome": record.outcome,
         "llm_proxy.error_code": record.code,
@@ -99,10 +137,6 @@ def _ours(record: UsageRecord) -> dict[str, Value]:
         "llm_proxy.team": record.team,
         "llm_proxy.user": record.user,
         "llm_proxy.project": record.project,
-        "llm_proxy.customer": record.customer,
-        "llm_proxy.agent": record.agent,
-        "llm_proxy.session": record.session,
-        "llm_proxy.tags": record.tags,
         "llm_proxy.model": record.model,
         "llm_proxy.route": record.route,
         "llm_proxy.rule": record.rule,
@@ -113,121 +147,15 @@ def _ours(record: UsageRecord) -> dict[str, Value]:
         "llm_proxy.attempts": len(record.attempts),
         "llm_proxy.usage_source": record.usage_source,
         "llm_proxy.unpriced": True if record.unpriced else None,
-        "llm_proxy.time_to_first_token": _seconds(record.first_token),
-        "llm_proxy.overhead": _seconds(record.overhead),
         "llm_proxy.worker": record.worker,
         "llm_proxy.config": record.config,
     }
-    if record.cost is not None:
-        found |= _money(record.cost)
-    return found
-
-
-def _money(nano: int) -> dict[str, Value]:
-    return {"llm_proxy.cost_nano_usd": nano, "llm_proxy.cost_usd": nano / _NANO}
 
 
 def _gen_ai(record: UsageRecord, attempt: AttemptRecord, kind: str) -> dict[str, Value]:
-    first = attempt.first_byte
-    wait = first - attempt.started if record.stream and first is not None else None
-    found: dict[str, Value] = {
+    return {
         "gen_ai.operation.name": GEN_AI_OPERATIONS[record.operation],
         "gen_ai.provider.name": kind,
         "gen_ai.request.model": attempt.model or None,
         "gen_ai.request.stream": True if record.stream else None,
-        "gen_ai.response.time_to_first_chunk": _seconds(wait),
-        "gen_ai.conversation.id": record.session,
     }
-    usage = attempt.usage
-    if usage is not None:
-        found |= {
-            "gen_ai.usage.input_tokens": usage.input,
-            "gen_ai.usage.output_tokens": usage.output,
-            "gen_ai.usage.cache_read.input_tokens": usage.cached_read or None,
-            "gen_ai.usage.cache_creation.input_tokens": usage.cache_write or None,
-            "gen_ai.usage.reasoning.output_tokens": usage.reasoning or None,
-            "gen_ai.usage.audio.input_tokens": usage.audio_in or None,
-            "gen_ai.usage.audio.output_tokens": usage.audio_out or None,
-        }
-    return found
-
-
-def _gen_ai_messages(content: Content | None) -> dict[str, Value]:
-    if content is None:
-        return {}
-    return {
-        "gen_ai.system_instructions": system_instructions(content.input) if content.input else None,
-        "gen_ai.input.messages": input_messages(content.input) if content.input else None,
-        "gen_ai.output.messages": output_messages(content.output) if content.output else None,
-    }
-
-
-def _openinference(record: UsageRecord, attempt: AttemptRecord, kind: str) -> dict[str, Value]:
-    span_kind = openinference_kind(record.operation)
-    found: dict[str, Value] = {
-        "openinference.span.kind": span_kind,
-        openinference_model_key(span_kind): attempt.model or None,
-        "llm.provider": kind,
-    }
-    if attempt.usage is not None:
-        found |= _token_counts(attempt.usage)
-    if attempt.cost is not None:
-        found |= _costs(attempt.cost)
-    return found
-
-
-def _token_counts(usage: Usage) -> dict[str, Value]:
-    return {
-        "llm.token_count.prompt": usage.input,
-        "llm.token_count.completion": usage.output,
-        "llm.token_count.total": usage.input + usage.output,
-        "llm.token_count.prompt_details.cache_read": usage.cached_read or None,
-        "llm.token_count.prompt_details.cache_write": usage.cache_write or None,
-        "llm.token_count.prompt_details.audio": usage.audio_in or None,
-        "llm.token_count.completion_details.reasoning": usage.reasoning or None,
-        "llm.token_count.completion_details.audio": usage.audio_out or None,
-    }
-
-
-def _costs(cost: Cost) -> dict[str, Value]:
-    completion = cost.output + cost.reasoning + cost.audio_out + cost.images
-    return {
-        "llm.cost.prompt": (cost.total - completion) / _NANO,
-        "llm.cost.completion": completion / _NANO,
-        "llm.cost.total": cost.total / _NANO,
-    }
-
-
-def _openinference_context(record: UsageRecord) -> dict[str, Value]:
-    known = {
-        "request_id": record.id,
-        "key": record.key,
-        "team": record.team,
-        "project": record.project,
-        "customer": record.customer,
-        "agent": record.agent,
-    }
-    metadata = {name: value for name, value in known.items() if value}
-    return {
-        "session.id": record.session,
-        "user.id": record.user,
-        "tag.tags": record.tags,
-        "metadata": jsonio.dumps(metadata).decode(),
-    }
-
-
-def _values(content: Content | None) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    if content is not None and content.input:
-        found |= {"input.value": content.input, "input.mime_type": _mime(content.input)}
-    if content is not None and content.output:
-        found |= {"output.value": content.output, "output.mime_type": _mime(content.output)}
-    return found
-
-
-def _mime(text: str) -> str:
-    return _JSON if text[:1] in {"{", "["} and text[-1:] in {"}", "]"} else _TEXT
-
-
-def _seconds(micros: int | None) -> float | None:
-    return None if micros is None else micros / _MICRO

@@ -12,14 +12,13 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from proxy.telemetry.attributes import fill
-from proxy.telemetry.delivery import Way
+from proxy.telemetry.delivery import Way, stays_here
 from proxy.telemetry.exporter import Exporter
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import OtlpOptions, TelemetryOptions
 from proxy.telemetry.otlp_http import HttpWay
 from proxy.telemetry.sampling import Sampling
-from proxy.telemetry.span_attributes import Words
 from proxy.telemetry.traces import Spans
 from proxy.wire.record import UsageRecord
 
@@ -120,7 +119,7 @@ def _exporter(options: TelemetryOptions, otlp: OtlpOptions) -> Exporter:
     gen_ai = GenAiMetrics(options.known, options.vendors.items()) if otlp.metrics else None
     return Exporter(
         _way(otlp, f"{NAME}/{options.version}"),
-        Spans(Words(otlp.names, options.vendors)),
+        Spans(otlp.names, options.vendors),
         Sampling(otlp.sample),
         gen_ai,
         about=(
@@ -132,12 +131,14 @@ def _exporter(options: TelemetryOptions, otlp: OtlpOptions) -> Exporter:
 
 
 def _way(otlp: OtlpOptions, agent: str) -> Way:
+    packed = not stays_here(otlp.endpoint)
+    timeout = otlp.pace.timeout
     if otlp.protocol == "http/protobuf":
-        return HttpWay(otlp.endpoint, otlp.headers, timeout=otlp.pace.timeout, agent=agent)
+        return HttpWay(otlp.endpoint, otlp.headers, timeout=timeout, agent=agent, packed=packed)
     try:
         from proxy.telemetry.otlp_grpc import GrpcWay  # noqa: PLC0415 - an extra may be missing.
     except ImportError:
         raise MissingExtra(
             "telemetry.otlp.protocol: grpc needs grpcio: pip install 'llm-proxy[otlp-grpc]'"
         ) from None
-    return GrpcWay(otlp.endpoint, otlp.headers, timeout=otlp.pace.timeout, agent=agent)
+    return GrpcWay(otlp.endpoint, otlp.headers, timeout=timeout, agent=agent, packed=packed)

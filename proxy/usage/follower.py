@@ -20,7 +20,8 @@ from pathlib import Path
 from proxy.base.jsonio import JSONError, dumps, loads
 from proxy.base.tasks import Tasks
 from proxy.usage.segments import list_segments
-from proxy.wire.record import BadLine, UsageRecord, record_of
+from proxy.wire.record import BadLine, UsageRecord
+from proxy.wire.record_reader import RecordReader
 
 log = logging.getLogger("llm-proxy.follower")
 
@@ -56,6 +57,7 @@ class Follower:
         self._folder = folder
         self._state = state
         self._tell = tell
+        self._reader = RecordReader()
         self._open: dict[str, _Open] = {}
         self._known: Mapping[str, int] | None = None
         self._tasks = Tasks()
@@ -124,7 +126,7 @@ class Follower:
     def _hand_over(self, lines: Sequence[bytes]) -> None:
         for line in lines:
             try:
-                self._tell(record_of(line))
+                self._tell(self._reader.read(line))
             except BadLine as error:
                 log.warning("a line of the spool is no record: %s", error)
             except Exception:

@@ -15,13 +15,14 @@ import fcntl
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.base.clock import wall
 from proxy.wire.record import BadLine, UsageRecord, record_of
+from proxy.wire.record_reader import RecordReader
 
 SUFFIX = ".seg"
 _NAME = re.compile(r"(?P<worker>.+)-(?P<begun>\d{13})-(?P<pid>\d+)-(?P<number>\d{4,})\.seg")
@@ -193,12 +194,15 @@ def remove(segment: Segment, shipped: int) -> bool:
     return True
 
 
-def read_batch(segment: Segment, offset: int, limit: int = 500) -> Batch:
-    """Up to `limit` records from `offset` on, fewer when they are large.
+def read_batch(
+    segment: Segment, offset: int, limit: int = 500, reader: RecordReader | None = None
+) -> Batch:
+    """Up to `limit` records from `offset` on, fewer when they are large. `reader`: for many calls.
 
     Raises FileNotFoundError when the segment is gone.
     """
     finished = is_finished(segment)
+    read = record_of if reader is None else reader.read
     lines: list[Line] = []
     bad: list[BadSpan] = []
     end = offset
@@ -209,7 +213,7 @@ def read_batch(segment: Segment, offset: int, limit: int = 500) -> Batch:
                 break  # Being written.
             end = end_of_line
             try:
-                lines.append(Line(start, end, _record(raw, end - start), raw))
+                lines.append(Line(start, end, _record(raw, end - start, read), raw))
             except BadLine as error:
                 bad.append(BadSpan(start, end, str(error), raw[:_SHOWN]))
             if len(lines) + len(bad) >= limit or end - offset >= _BATCH_BYTES:
@@ -222,12 +226,12 @@ def _pieces(descriptor: int) -> Iterator[bytes]:
         yield piece
 
 
-def _record(raw: bytes, length: int) -> UsageRecord:
+def _record(raw: bytes, length: int, read: Callable[[bytes], UsageRecord]) -> UsageRecord:
     if length > len(raw):
         raise BadLine(f"a line of {length} bytes")
     if not raw.endswith(b"\n"):
         raise BadLine("the last line is torn")
-    return record_of(raw)
+    return read(raw)
 
 
 def _lines(pieces: Iterator[bytes], start: int, finished: bool) -> Iterator[tuple[int, int, bytes]]:

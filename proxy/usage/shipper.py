@@ -31,6 +31,7 @@ from proxy.usage.segments import (
     spool_id,
 )
 from proxy.usage.ship_lag import Lag, Progress
+from proxy.wire.record_reader import RecordReader
 
 log = logging.getLogger("llm-proxy.shipper")
 
@@ -72,6 +73,7 @@ class Shipper:
         self._store = store
         self._options = options if options is not None else ShipperOptions()
         self._dead = DeadLetters(folder)
+        self._reader = RecordReader()
         self._progress = Progress()
         self._spool: str | None = None
         self._reason: str | None = None
@@ -126,8 +128,8 @@ class Shipper:
         _ = await self._look()
 
     async def _look(self) -> list[Segment]:
-        segments = await asyncio.to_thread(list_segments, self._folder)
-        self._progress.look(segments, await asyncio.to_thread(sizes_of, segments))
+        segments, sizes = await asyncio.to_thread(_segments_and_sizes, self._folder)
+        self._progress.look(segments, sizes)
         return segments
 
     async def _ship_segment(self, segment: Segment) -> None:
@@ -137,7 +139,9 @@ class Shipper:
             position = await self._insist(lambda: self._store.position(self._key(segment)))
             positions[segment.name] = position
         while self._progress.left(segment):
-            batch = await asyncio.to_thread(read_batch, segment, position, self._options.batch)
+            batch = await asyncio.to_thread(
+                read_batch, segment, position, self._options.batch, self._reader
+            )
             if batch.next_offset == position:
                 return  # A line that is being written.
             positions[segment.name] = position = await self._ship(segment, batch)
@@ -239,3 +243,8 @@ class Shipper:
     def _key_prefix(self) -> str:
         assert self._spool is not None
         return f"{self._spool}/"
+
+
+def _segments_and_sizes(folder: Path) -> tuple[list[Segment], dict[str, int]]:
+    segments = list_segments(folder)
+    return segments, sizes_of(segments)

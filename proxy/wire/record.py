@@ -235,11 +235,13 @@ def record_of(line: bytes) -> UsageRecord:
         found = _DECODER.decode(text)
     except msgspec.MsgspecError as error:
         raise BadLine(str(error)) from None
-    return found if type(found) is UsageRecord else _whole(found)
+    if type(found) is UsageRecord:
+        return found
+    return whole(found.standing, found.numbers, found.more)
 
 
-def _whole(brief: Brief) -> UsageRecord:
-    standing, numbers, more = brief.standing, brief.numbers, brief.more
+def whole(standing: Standing, numbers: Numbers, more: More | None) -> UsageRecord:
+    """The record that a brief of these parts tells in short."""
     usage: Usage | None
     source: UsageSource | None
     cost: Cost | None
@@ -265,44 +267,48 @@ def _whole(brief: Brief) -> UsageRecord:
         more.attempt,
         route=standing.via,
     )
+    # In the order of the fields, which is four times as quick as by name.
     return UsageRecord(
-        id=numbers.id,
-        at=numbers.at,
-        worker=standing.worker,
-        config=standing.config,
-        operation=standing.operation,
-        outcome="completed",
-        status=_OK,
-        done=numbers.done,
-        key=standing.key,
-        team=standing.team,
-        user=standing.user,
-        project=standing.project,
-        customer=more.customer,
-        agent=more.agent,
-        session=more.session,
-        tags=more.tags,
-        model=standing.model,
-        route=standing.route,
-        rule=standing.rule,
-        served_provider=standing.provider,
-        served_model=standing.target or None,
-        stream=standing.stream,
-        bytes_in=numbers.bytes_in,
-        bytes_out=numbers.bytes_out,
-        arrived=numbers.arrived,
-        admitted=numbers.admitted,
-        first_token=numbers.first_token,
-        overhead=numbers.overhead,
-        usage=usage,
-        usage_source=source,
-        cost=total,
-        unpriced=usage is not None and cost is None,
-        prices=standing.prices,
-        attempts=(attempt,),
-        trace=more.trace,
-        span=more.span,
-        parent=more.parent,
-        sampled=more.sampled,
-        content=more.content,
+        numbers.id,
+        numbers.at,
+        standing.worker,
+        standing.config,
+        standing.operation,
+        "completed",
+        _OK,
+        numbers.done,
+        standing.key,
+        standing.team,
+        standing.user,
+        standing.project,
+        more.customer,
+        more.agent,
+        more.session,
+        more.tags,
+        standing.model,
+        standing.route,
+        standing.rule,
+        standing.provider,
+        standing.target or None,
+        None,  # Error
+        None,  # and code.
+        standing.stream,
+        None,  # From no cache.
+        numbers.bytes_in,
+        numbers.bytes_out,
+        numbers.arrived,
+        numbers.admitted,
+        numbers.first_token,
+        numbers.overhead,
+        usage,
+        source,
+        total,
+        usage is not None and cost is None,
+        standing.prices,
+        (attempt,),
+        more.trace,
+        more.span,
+        more.parent,
+        more.sampled,
+        more.content,
     )

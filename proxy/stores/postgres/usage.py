@@ -19,11 +19,12 @@ import asyncpg
 
 from proxy.base.clock import wall
 from proxy.core.accounting import RecordsRefused, StoreAway
-from proxy.stores.postgres import spent, usage_hourly, usage_rows
+from proxy.stores.postgres import spent, usage_copy, usage_hourly, usage_rows
 from proxy.stores.postgres.migrate import MigrationRefused, migrate
 from proxy.stores.postgres.partitions import drop_partitions, make_partitions
 from proxy.stores.postgres.transaction import transaction
-from proxy.stores.postgres.usage_rows import Row, clean, columns_of, row_of, without_nul
+from proxy.stores.postgres.usage_copy import CopyRows
+from proxy.stores.postgres.usage_rows import Row, clean, columns_of, row_of, when, without_nul
 from proxy.wire.record import UsageRecord
 
 log = logging.getLogger("llm-proxy.postgres")
@@ -40,6 +41,7 @@ _AWAY = (
 )
 _NUL = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _CONNECT = 10.0
+_DAY = 86_400_000_000  # Microseconds.
 # A client lost on the way must not keep a segment locked, and a commit must last: the segment is
 # deleted after it. Said in the transaction, as poolers refuse settings when a connection begins.
 _LOCAL = (
@@ -96,34 +98,37 @@ _FORGET = (
 class Batch:
     """What one call of `ship` wants to happen."""
 
-    __slots__ = ("end", "hours", "records", "rows", "segment", "spent", "start")
+    __slots__ = ("_cleaned", "end", "hours", "records", "segment", "spent", "start")
 
-    def __init__(
-        self,
-        segment: str,
-        start: int,
-        end: int,
-        records: Sequence[UsageRecord],
-        rows: Sequence[Row],
-    ) -> None:
+    def __init__(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> None:
         self.segment = segment
         self.start = start
         self.end = end
+        self._cleaned = False
         self.records = records
-        self.rows = rows
         self.hours = usage_hourly.columns_of(records)
         self.spent = spent.columns_of(records)
 
+    @property
+    def plain(self) -> bool:
+        """Whether its rows are its records as they are."""
+        return not self._cleaned
+
+    def rows(self) -> list[Row]:
+        """The rows, one by one."""
+        rows = map(row_of, self.records)
+        return [without_nul(row) for row in rows] if self._cleaned else list(rows)
+
     def clean(self) -> None:
         """Replace what PostgreSQL cannot hold."""
-        self.rows = [without_nul(row) for row in self.rows]
+        self._cleaned = True
         self.hours = clean(self.hours)
 
     def keep(self, places: Sequence[int]) -> None:
         """Leave out all records but those."""
         self.records = [self.records[place] for place in places]
-        self.rows = [self.rows[place] for place in places]
-        self.hours = usage_hourly.columns_of(self.records)
+        hours = usage_hourly.columns_of(self.records)
+        self.hours = clean(hours) if self._cleaned else hours
         self.spent = spent.columns_of(self.records)
 
 
@@ -140,6 +145,7 @@ class PostgresUsage:
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Semaphore(1)
         self._days: set[date] = set()
+        self._copy_rows = CopyRows()
 
     @property
     def copies(self) -> bool:
@@ -154,7 +160,7 @@ class PostgresUsage:
     async def ship(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> int:
         """See UsageStore. Raises StoreAway, RecordsRefused."""
         try:
-            batch = Batch(segment, start, end, records, [row_of(record) for record in records])
+            batch = Batch(segment, start, end, records)
         except OverflowError as error:
             raise RecordsRefused(f"its time is out of range: {error}") from error
         async with self._session() as connection:
@@ -194,7 +200,7 @@ class PostgresUsage:
                     log.debug("closing the connection: %s", error)
 
     async def _ensure_days(self, connection: asyncpg.Connection, batch: Batch) -> None:
-        days = {row[0].date() for row in batch.rows}
+        days = {when(day * _DAY).date() for day in {record.at // _DAY for record in batch.records}}
         if not days <= self._days:
             await make_partitions(connection, days)
             self._days |= days
@@ -203,17 +209,24 @@ class PostgresUsage:
         async with transaction(connection, _LOCAL):
             if not await _advance(connection, batch):
                 return await _position(connection, batch.segment)
-            if batch.rows:
-                await self._insert_rows(connection, batch.rows)
+            if batch.records:
+                await self._insert_rows(connection, batch)
                 await connection.execute(_ADD_HOURS, *batch.hours)
                 await connection.execute(_ADD_SPENT, *batch.spent)
         return batch.end
 
-    async def _insert_rows(self, connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
-        if self._copy:
-            await connection.copy_records_to_table("usage", records=rows, columns=usage_rows.NAMES)
+    async def _insert_rows(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        if not self._copy:
+            await connection.execute(_INSERT_ROWS, *columns_of(batch.rows()))
+        elif batch.plain:
+            encoded = memoryview(self._copy_rows.of(batch.records))  # Bytes would be a path.
+            columns = usage_copy.NAMES
+            await connection.copy_to_table(
+                "usage", source=encoded, columns=columns, format="binary"
+            )
         else:
-            await connection.execute(_INSERT_ROWS, *columns_of(rows))
+            rows, names = batch.rows(), usage_rows.NAMES
+            await connection.copy_records_to_table("usage", records=rows, columns=names)
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[asyncpg.Connection]:
@@ -283,7 +296,7 @@ async def _position(connection: asyncpg.Connection, segment: str) -> int:
 
 async def _leave_out_known(connection: asyncpg.Connection, batch: Batch) -> None:
     """Leave out what is in the table already, or twice in the batch."""
-    keys = [(row[0], row[1]) for row in batch.rows]
+    keys = [(when(record.at), record.id) for record in batch.records]
     async with transaction(connection):
         known = await connection.fetch(_ALREADY, [at for at, _ in keys], [id_ for _, id_ in keys])
     seen = {(row["at"], row["id"]) for row in known}

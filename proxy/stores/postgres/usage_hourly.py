@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.base.jsonio import dumps
 from proxy.stores.postgres.usage_rows import when
-from proxy.wire.record import AttemptRecord, Cost, Usage, UsageRecord
+from proxy.wire.record import AttemptRecord, Cost, Outcome, Usage, UsageRecord
 
 _HOUR = 3_600_000_000
 
@@ -63,6 +63,9 @@ _AT = {name: place for place, name in enumerate(SUMS)}
 _OUTCOME_AT = {outcome: _AT[name] for outcome, name in _OUTCOMES.items()}
 _ATTEMPTS_AT, _COST_AT = _AT["attempts"], _AT["cost"]
 _TOKENS_AT, _CLASSES_AT = _AT["input_tokens"], _AT["cost_input"]
+_USUAL_AT = tuple(place for place in range(_AT["unpriced"], len(SUMS)) if place != _ATTEMPTS_AT)
+_NO_USAGE = Usage()
+_NO_CLASSES = (0,) * len(_CLASSES)
 
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("hour", "timestamptz"),
@@ -127,13 +130,73 @@ def columns_of(records: Iterable[UsageRecord]) -> list[list[Any]]:
     """The roll-up as one list per column of COLUMNS, in the order of the primary key, so that two
     writers lock rows in the same order."""
     slots: dict[Slot, list[int]] = {}
+    usual: dict[tuple[Slot, Outcome], list[tuple[int, ...]]] = {}
     for record in records:
-        _add(slots, record)
+        # Nearly all are like that, of few kinds: their numbers are added up column by column.
+        if len(record.attempts) == 1 and not record.tags:
+            usual.setdefault(_usual(record), []).append(_numbers(record))
+        else:
+            _add(slots, record)
+    for (slot, outcome), numbers in usual.items():
+        _add_usual(slots.setdefault(slot, [0] * len(SUMS)), outcome, numbers)
     rows = sorted(
         ((when(slot[0]), _digest(slot), *slot[1:], *sums) for slot, sums in slots.items()),
         key=lambda row: row[:2],
     )
     return [list(values) for values in zip(*rows, strict=True)]
+
+
+def _usual(record: UsageRecord) -> tuple[Slot, Outcome]:
+    """Where a record of one attempt and without tags counts, and as what."""
+    return (
+        record.at - record.at % _HOUR,
+        True,
+        record.key,
+        record.team or "",
+        record.user or "",
+        record.project or "",
+        "",
+        record.served_model or record.route or "",
+        record.served_provider or "",
+        record.operation,
+    ), record.outcome
+
+
+def _numbers(record: UsageRecord) -> tuple[int, ...]:
+    """What such a record adds, in the order of SUMS: from `unpriced` on, `attempts` left out."""
+    first, overhead, total = record.first_token, record.overhead, record.cost
+    usage = record.usage or _NO_USAGE
+    cost = record.attempts[0].cost if total is not None else None
+    numbers = (
+        record.unpriced,
+        record.stream,
+        record.done,
+        first or 0,
+        first is not None,
+        overhead or 0,
+        overhead is not None,
+        record.bytes_in,
+        record.bytes_out,
+        total or 0,
+        usage.input,
+        usage.output,
+        usage.cached_read,
+        usage.cache_write,
+        usage.reasoning,
+        usage.audio_in,
+        usage.audio_out,
+        usage.images,
+    )
+    return (*numbers, *_NO_CLASSES) if cost is None else (*numbers, *_classes(cost))
+
+
+def _add_usual(sums: list[int], outcome: Outcome, numbers: Sequence[tuple[int, ...]]) -> None:
+    count = len(numbers)
+    sums[0] += count
+    sums[_OUTCOME_AT[outcome]] += count
+    sums[_ATTEMPTS_AT] += count
+    for place, column in zip(_USUAL_AT, zip(*numbers, strict=True), strict=True):
+        sums[place] += sum(column)
 
 
 def _add(slots: dict[Slot, list[int]], record: UsageRecord) -> None:

@@ -134,7 +134,7 @@ def row_of(record: UsageRecord) -> Row:
         record.cost,
         record.unpriced,
         record.prices or "",
-        dumps([_attempt(each) for each in record.attempts]).decode(),
+        attempts_text(record.attempts).decode(),
         record.trace or "",
         record.span or "",
         record.parent or "",
@@ -142,6 +142,11 @@ def row_of(record: UsageRecord) -> Row:
         content.input,
         content.output,
     )
+
+
+def attempts_text(attempts: Iterable[AttemptRecord]) -> bytes:
+    """The value of the column `attempts`."""
+    return dumps([_attempt(each) for each in attempts])
 
 
 def _attempt(attempt: AttemptRecord) -> dict[str, Any]:

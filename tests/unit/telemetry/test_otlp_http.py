@@ -6,7 +6,7 @@ import logging
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from proxy.telemetry.delivery import Later, Never, Signal, Taken, retry_after
+from proxy.telemetry.delivery import Later, Never, Signal, Taken, retry_after, stays_here
 from proxy.telemetry.otlp_http import HttpWay
 from tests.fakes.vendor import FIN, RST, STALL, WaitFor
 from tests.unit.telemetry.collector import PROTOBUF, Collector, Running, attributes, body_of
@@ -52,6 +52,46 @@ async def test_the_endpoint_is_a_base_or_that_of_traces(suffix: str) -> None:
         assert await way.send(Signal.METRICS, b"") == Taken()
         await way.close()
     assert [r.target for r in collector.requests] == ["/tenant/v1/traces", "/tenant/v1/metrics"]
+
+
+@pytest.mark.parametrize(("packed", "coding"), [(True, "gzip"), (False, None)])
+async def test_packed_or_not_it_is_the_same(packed: bool, coding: str | None) -> None:
+    async with Collector() as collector:
+        way = HttpWay(collector.origin, {}, timeout=5, agent="x", packed=packed)
+        assert await way.send(Signal.TRACES, b"spans" * 100) == Taken()
+        await way.close()
+    (request,) = collector.requests
+    assert request.header("content-encoding") == coding
+    assert body_of(request) == b"spans" * 100
+    assert (len(request.body) < 100) is packed
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "here"),
+    [
+        ("http://127.0.0.1:4318", True),
+        ("http://localhost:4318/v1/traces", True),
+        ("https://[::1]:4318", True),
+        ("127.0.0.2:4317", True),
+        ("localhost", True),
+        ("http://10.0.0.1:4318", False),
+        ("https://collector.example.com", False),
+        ("http://localhost.example.com", False),
+        ("collector:4317", False),
+    ],
+)
+def test_a_collector_on_this_machine_is_known(endpoint: str, here: bool) -> None:
+    assert stays_here(endpoint) is here
+
+
+async def test_what_does_not_travel_is_not_packed() -> None:
+    async with Collector() as collector:
+        telemetry = exporting(collector.origin)
+        async with Running(telemetry):
+            telemetry.observe(EXAMPLE)
+            await collector.arrived.wait()
+    assert collector.requests[0].header("content-encoding") is None
+    assert len(collector.spans()) == 3
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -4,7 +4,6 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from proxy.telemetry.options import Names
-from proxy.telemetry.span_attributes import Words
 from proxy.telemetry.traces import BadIds, Spans, client_name, server_name
 from proxy.wire.record import UsageRecord
 from tests.unit.telemetry.collector import attributes
@@ -130,7 +129,7 @@ GEN_AI_SAID = {
 
 
 def spans(of: UsageRecord, names: tuple[Names, ...] = BOTH) -> list[Span]:
-    return Spans(Words(names, VENDORS)).of(of)
+    return [Span.FromString(each) for each in Spans(names, VENDORS).of(of)]
 
 
 def told(span: Span) -> dict[str, object]:

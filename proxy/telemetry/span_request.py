@@ -1,0 +1,38 @@
+"""An export request for spans that are bytes already, put together without being parsed.
+
+    ExportTraceServiceRequest.resource_spans ← ResourceSpans.scope_spans ← ScopeSpans.spans
+
+Resource and scope are the same in all requests: encoded once.
+"""
+
+from collections.abc import Iterable
+
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+from proxy.telemetry.otlp_bytes import message, varint
+
+_RESOURCE_SPANS = b"\x0a"
+_RESOURCE, _SCOPE_SPANS = b"\x0a", b"\x12"
+_SCOPE, _SPAN = b"\x0a", b"\x12"
+
+
+class SpanRequest:
+    """Makes requests from one resource and scope."""
+
+    __slots__ = ("_resource", "_scope")
+
+    def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
+        self._resource = message(_RESOURCE, resource.SerializeToString())
+        self._scope = message(_SCOPE, scope.SerializeToString())
+
+    def of(self, spans: Iterable[bytes]) -> bytes:
+        """The request for these encoded spans."""
+        parts = [self._scope]
+        for span in spans:
+            parts += (_SPAN, varint(len(span)), span)
+        size = sum(map(len, parts))
+        scope_spans = _SCOPE_SPANS + varint(size)
+        size += len(self._resource) + len(scope_spans)
+        # All at once, for it is long: half a megabyte.
+        return b"".join((_RESOURCE_SPANS, varint(size), self._resource, scope_spans, *parts))
