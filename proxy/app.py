@@ -86,7 +86,7 @@ class App:
         _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         await quotas.known(_PATIENCE)
         self._handler = Handler(self._built.runtime)
-        self._server = HttpServer(self._handler)
+        self._server = HttpServer(self._handler, settings.http_server)
         await self._server.start(listener, _tls(settings.tls))
         if self._lookup is not None:
             self._lookup.start()

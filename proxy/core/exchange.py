@@ -52,7 +52,7 @@ class Incoming(Protocol):
     method: str
     path: str  # Raw: percent-encoding kept, no query.
     query: str  # Raw, without the question mark.
-    headers: Mapping[str, str]  # Names in any case.
+    headers: Mapping[str, str]  # To be asked in lower case; of a doubled field the first.
     raw_headers: tuple[tuple[bytes, bytes], ...]
     length: int | None  # Content-Length, or None when chunked; 0 without a body.
 

@@ -165,6 +165,7 @@ def layout_of(settings: Settings) -> Layout:
         log_level=recorded.level,
         log_format=recorded.format,
         accounting=_digest(settings),
+        http_server=settings.http_server,
     )
 
 

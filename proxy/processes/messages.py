@@ -29,6 +29,7 @@ class Layout:
     log_level: str
     log_format: str
     accounting: str  # A digest of where records are kept and told: `store` may hold a password.
+    http_server: str = "aiohttp"
 
     def fixed_since(self, older: "Layout") -> list[str]:
         """The names of the settings that differ from `older` and cannot change while we run."""
@@ -39,6 +40,8 @@ class Layout:
             changed.append("tls")
         if self.workers != older.workers:
             changed.append("workers")
+        if self.http_server != older.http_server:
+            changed.append("http_server")
         if self.accounting != older.accounting:
             changed.append("store, data_dir or admin.listen")
         return changed

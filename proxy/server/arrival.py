@@ -13,7 +13,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from aiohttp.web import RequestPayloadError
 
-from proxy.base.errors import BadRequest, TooLarge
+from proxy.base.errors import TooLarge
+from proxy.server.refusals import bad_framing
+from proxy.server.target import split
 
 if TYPE_CHECKING:
     from proxy.server.connection import Connection
@@ -37,6 +39,7 @@ class Arrival:
         "payload",
         "query",
         "raw_headers",
+        "upgrade",
     )
 
     def __init__(
@@ -54,7 +57,11 @@ class Arrival:
         self.raw_headers: tuple[tuple[bytes, bytes], ...] = head.raw_headers
         self.http_1_1 = head.version >= HttpVersion11
         # What follows a request for an upgrade may be in another protocol, not spoken here.
-        self.keep_alive = not (head.should_close or head.upgrade or connection.draining)
+        self.upgrade: bool = bool(head.upgrade)
+        # aiohttp takes the last trailer of a chunked body for a field of the next request (3.14.5).
+        self.keep_alive = not (
+            head.should_close or self.upgrade or head.chunked or connection.draining
+        )
         self.path, self.query = _target(head)
         length = head.headers.get(hdrs.CONTENT_LENGTH)
         if length is not None:
@@ -94,7 +101,7 @@ class Arrival:
                     yield piece
         except (HttpProcessingError, RequestPayloadError) as error:
             self.keep_alive = False
-            raise BadRequest("the body's framing is broken", code="bad_http") from error
+            raise bad_framing() from error
 
     def _too_large(self, limit: int) -> TooLarge:
         self.keep_alive = False
@@ -119,5 +126,4 @@ def _target(head: RawRequestMessage) -> tuple[str, str]:
     target = head.path
     if not target.startswith("/"):
         target = head.url.raw_path_qs if head.url.absolute else target
-    path, _, query = target.partition("?")
-    return path.partition("#")[0], query.partition("#")[0]
+    return split(target)

@@ -11,45 +11,36 @@ runs the requests one after the other, without aiohttp's task and writer for eac
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
-from aiohttp.http import HttpVersion10
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion10, HttpVersion11, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import BadRequest, ProxyError, SlowRequest
+from proxy.base.errors import SlowRequest
 from proxy.server.arrival import Arrival
-from proxy.wire.errors import envelope
+from proxy.server.ports import Serve
+from proxy.server.refusals import HEAD_LIMIT, SLOW, SLOWEST, bad_http, slow_body, slow_head
 
 if TYPE_CHECKING:
     from proxy.core.ports import Answer
-
-Handler = Callable[[Arrival], Awaitable[object]]
-
-SLOW = 10.0
-SLOWEST = 1024
-
-_LAST_ANSWER = (
-    b"HTTP/1.1 %d %b\r\nconnection: close\r\n"
-    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-)
 
 
 class Connection(RequestHandler):
     """aiohttp's server protocol, and who feeds it."""
 
-    __slots__ = ("_body_mark", "_body_seen", "_head_since", "draining", "source")
+    __slots__ = ("_body_mark", "_body_seen", "_head_since", "_head_size", "draining", "source")
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self.source: Answer | None = None
         self.draining = False
         self._head_since: float | None = None  # A head has begun and is not whole.
+        self._head_size = 0
         self._body_mark: float | None = None
         self._body_seen = 0
 
@@ -74,15 +65,24 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+            self._spoil_body()
         if self._current_request is not None or self._messages:
             self._head_since = None
-        elif self._head_since is None and data:
-            self._head_since = monotonic()
+            self._head_size = 0
+        elif data:
+            if self._waiter is not None:  # Else it is the rest of a body.
+                self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._write(bad_http())
+                self.force_close()
+            elif self._head_since is None:
+                self._head_since = monotonic()
 
     async def start(self) -> None:
         """Serve one request after the other: aiohttp's own loop does the same with a task and a
         response writer for each, which cost more than our whole pipeline (ADR 0002)."""
-        serve = cast("Handler", self._request_handler)
+        serve = cast("Serve", self._request_handler)
         while not self._force_close:
             if not self._messages:
                 self._waiter = waiter = self._loop.create_future()
@@ -92,8 +92,8 @@ class Connection(RequestHandler):
                     self._waiter = None
             head, payload = self._messages.popleft()
             self._make_room()
-            if isinstance(head, _ErrInfo) or head.version < HttpVersion10:
-                self._refuse_bad_http()
+            if isinstance(head, _ErrInfo) or not _is_spoken(head):
+                self._write(bad_http())
                 break
             arrival = Arrival(head, payload, self)
             await self._serve(arrival, serve)
@@ -112,7 +112,7 @@ class Connection(RequestHandler):
             if self.transport is not None:
                 self.transport.close()
 
-    async def _serve(self, arrival: Arrival, serve: "Handler") -> None:
+    async def _serve(self, arrival: Arrival, serve: Serve) -> None:
         self._current_request = cast("Any", arrival)
         self._request_in_progress = True
         try:
@@ -125,6 +125,13 @@ class Connection(RequestHandler):
             self._request_in_progress = False
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
+
+    def _spoil_body(self) -> None:
+        """What came is not HTTP: so is the body that is being read, of which the parser tells its
+        reader nothing."""
+        arrival = cast("Arrival | None", self._current_request)
+        if arrival is not None and not arrival.payload.is_eof():
+            arrival.payload.set_exception(RequestPayloadError("broken"))
 
     def _make_room(self) -> None:
         """Let the parser go on with requests that the caller has sent ahead."""
@@ -167,22 +174,22 @@ class Connection(RequestHandler):
         elif now - self._body_mark > SLOW:
             if seen - self._body_seen < SLOWEST * (now - self._body_mark):
                 arrival.keep_alive = False
-                arrival.payload.set_exception(
-                    SlowRequest(f"the body comes at less than {SLOWEST} bytes a second")
-                )
+                arrival.payload.set_exception(slow_body())
             self._body_mark, self._body_seen = now, seen
 
     def _refuse_slow_head(self) -> None:
-        error = SlowRequest(f"the head did not come within {SLOW:g} seconds")
-        self._write(408, b"Request Timeout", error)
+        self._write(slow_head())
         self.force_close()
 
-    def _refuse_bad_http(self) -> None:
-        """What aiohttp's parser refused. Its words may quote the request and are not sent back."""
-        self._write(400, b"Bad Request", BadRequest("this is not valid HTTP/1.1", code="bad_http"))
-
-    def _write(self, status: int, reason: bytes, error: ProxyError) -> None:
+    def _write(self, data: bytes) -> None:
         """An answer to something that never became a request; the connection ends with it."""
         if self.transport is not None:
-            body = envelope(error)
-            self.transport.write(_LAST_ANSWER % (status, reason, len(body), body))
+            self.transport.write(data)
+
+
+def _is_spoken(head: RawRequestMessage) -> bool:
+    """Whether version and coding are among those that are spoken here."""
+    coding = head.headers.get(hdrs.TRANSFER_ENCODING)
+    if coding is None:
+        return head.version in {HttpVersion10, HttpVersion11}
+    return head.version == HttpVersion11 and head.chunked and coding.lower() == "chunked"

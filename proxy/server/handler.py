@@ -9,8 +9,8 @@ from proxy.base.jsonio import dumps
 from proxy.core.exchange import Exchange
 from proxy.core.life import serve
 from proxy.core.runtime import Runtime
-from proxy.server.arrival import Arrival
 from proxy.server.out import HttpOut
+from proxy.server.ports import Request
 from proxy.wire import operations
 
 log = logging.getLogger("llm-proxy.server")
@@ -30,7 +30,7 @@ class Handler:
         self._ids = RequestIds()
         self.in_flight = 0
 
-    async def __call__(self, arrival: Arrival) -> None:
+    async def __call__(self, arrival: Request) -> None:
         runtime = self.runtime
         arrival.id = self._ids.new()
         own = b"x-request-id: %b\r\n%b" % (arrival.id.encode(), runtime.head_lines)
@@ -49,7 +49,7 @@ class Handler:
         finally:
             self.in_flight -= 1
 
-    async def _serve(self, runtime: Runtime, arrival: Arrival, out: HttpOut) -> None:
+    async def _serve(self, runtime: Runtime, arrival: Request, out: HttpOut) -> None:
         found = operations.find(arrival.method, arrival.path)
         if found is None or not found[0].has_model:
             found = self._look_closer(runtime, arrival, out)
@@ -59,7 +59,7 @@ class Handler:
         await serve(Exchange(runtime, arrival, operation, path), out)
 
     def _look_closer(
-        self, runtime: Runtime, arrival: Arrival, out: HttpOut
+        self, runtime: Runtime, arrival: Request, out: HttpOut
     ) -> tuple[operations.Operation, str] | None:
         """What is no operation with a path of its own: health, other paths, or nonsense."""
         if arrival.path in {"/healthz", "/readyz"}:
@@ -67,7 +67,7 @@ class Handler:
             return None
         if _AMBIGUOUS.search(arrival.path) or not arrival.path.isascii():
             raise BadRequest("the path is ambiguous or not percent-encoded", code="bad_path")
-        if arrival.head.upgrade and arrival.headers.get("upgrade", "").lower() == "websocket":
+        if arrival.upgrade and arrival.headers.get("upgrade", "").lower() == "websocket":
             raise BadRequest(
                 "WebSocket (the realtime API) is not built in this version", code="not_supported"
             )

@@ -1,52 +1,29 @@
-"""The HTTP server of a worker: accepts on a socket it is given, sweeps slow requests, drains."""
+"""The HTTP server of a worker: accepts on a socket it is given, sweeps slow requests, drains.
+
+Who keeps the connections is a choice: aiohttp's parser and connections, or httptools' parser and
+connections of our own (ADR 0020).
+"""
 
 import asyncio
 import socket
 import ssl
-from typing import Any, cast
-
-from aiohttp import web
+from typing import Literal
 
 from proxy.base.clock import monotonic
-from proxy.server.connection import Connection
-from proxy.server.handler import Handler
+from proxy.server.ports import Connections, Serve
+from proxy.server.raw.connections import RawConnections
 
-KEEP_ALIVE = 75.0
+Kind = Literal["aiohttp", "httptools"]
+
 _SWEEP = 1.0
 _LOOK = 0.02
-_OPTIONS: dict[str, Any] = {
-    "access_log": None,
-    "auto_decompress": False,
-    "keepalive_timeout": KEEP_ALIVE,
-    "lingering_time": 5.0,
-    "max_line_size": 16 * 1024,
-    "max_field_size": 16 * 1024,
-}
-
-
-class _Manager(web.Server):
-    """aiohttp's set of open connections, made of ours."""
-
-    draining = False
-
-    def __call__(self) -> Connection:
-        connection = Connection(self, loop=self._loop, **self._kwargs)
-        connection.draining = self.draining
-        return connection
-
-    def every(self) -> list[Connection]:
-        return cast("list[Connection]", self.connections)
 
 
 class HttpServer:
     """Serves a handler on one listening socket."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._manager = _Manager(
-            cast("Any", handler),
-            handler_cancellation=True,
-            **_OPTIONS,
-        )
+    def __init__(self, handler: Serve, kind: Kind = "aiohttp") -> None:
+        self._connections = _connections(kind, handler)
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -54,7 +31,7 @@ class HttpServer:
         """Begin to accept."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            self._manager, sock=listener, ssl=tls, backlog=2048, start_serving=True
+            self._connections, sock=listener, ssl=tls, backlog=2048, start_serving=True
         )
         self._timer = loop.call_later(_SWEEP, self._sweep)
 
@@ -62,27 +39,35 @@ class HttpServer:
         """Stop accepting, let requests in flight finish for `grace` seconds, close the rest.
 
         aiohttp's own shutdown stops reading at once, so a body on its way would never arrive."""
-        manager = self._manager
-        manager.draining = True
+        connections = self._connections
+        connections.draining = True
         if self._server is not None:
             self._server.close()
         await asyncio.sleep(0)  # Requests that were read in this turn begin before idle ones end.
-        for connection in manager.every():
+        for connection in connections.every():
             connection.begin_drain()
         until = monotonic() + grace
-        # aiohttp strikes a connection out in a callback of its own: there is nothing to await.
-        while manager.connections and monotonic() < until:  # noqa: ASYNC110
+        # A connection is struck out in a callback of the loop: there is nothing to await.
+        while len(connections) > 0 and monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK)
-        await manager.shutdown(_LOOK)
+        await connections.shutdown(_LOOK)
         if self._timer is not None:
             self._timer.cancel()
 
     @property
     def connections(self) -> int:
-        return len(self._manager.connections)
+        return len(self._connections)
 
     def _sweep(self) -> None:
         now = monotonic()
-        for connection in self._manager.every():
+        for connection in self._connections.every():
             connection.sweep(now)
         self._timer = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+
+
+def _connections(kind: Kind, handler: Serve) -> Connections:
+    if kind == "httptools":
+        return RawConnections(handler)
+    from proxy.server.connections import AiohttpConnections  # noqa: PLC0415 - large, if not chosen.
+
+    return AiohttpConnections(handler)

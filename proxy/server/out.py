@@ -8,11 +8,12 @@ end of the connection. A body that breaks off never gets its end.
 
 import socket
 import struct
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from aiohttp.helpers import rfc822_formatted_time
-
+from proxy.base.clock import wall
 from proxy.base.errors import InternalError, ProxyError
 from proxy.core.ports import Answer, RawHeaders
 from proxy.wire.errors import envelope
@@ -20,8 +21,7 @@ from proxy.wire.errors import envelope
 if TYPE_CHECKING:
     from asyncio import WriteTransport
 
-    from proxy.server.arrival import Arrival
-    from proxy.server.connection import Connection
+    from proxy.server.ports import Line, Request
 
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 _JSON = (b"content-type", b"application/json")
@@ -42,7 +42,7 @@ class HttpOut:
         "started",
     )
 
-    def __init__(self, connection: "Connection", arrival: "Arrival", own: bytes) -> None:
+    def __init__(self, connection: "Line", arrival: "Request", own: bytes) -> None:
         """`own`: header lines of ours, rendered, sent with every answer."""
         self._connection = connection
         self._own = own
@@ -138,27 +138,33 @@ class HttpOut:
 
     def _render(self, status: int, headers: RawHeaders, framing: bytes) -> bytes:
         self.started = True
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        lines += [b"%b: %b\r\n" % field for field in headers]
-        keep = self.arrival.keep_alive
-        if not keep:
-            lines.append(b"connection: close\r\n")
-        elif not self.arrival.http_1_1:
-            lines.append(b"connection: keep-alive\r\n")
-        head = b"".join(lines)
-        if b"\r\ndate: " not in head and b"\r\nDate: " not in head:
-            lines.append(b"date: %b\r\n" % rfc822_formatted_time().encode())
-            head += lines[-1]
+        lines = [b": ".join(field) for field in headers]
+        fields = b"\r\n".join(lines)
         # A field with a line break in it would let a vendor, or a model's name, write our head.
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        breaks = max(len(lines) - 1, 0)
+        if fields.count(b"\n") != breaks or fields.count(b"\r") != breaks:
             self.started = False
             raise InternalError("a header field cannot be sent")
+        head = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + fields
+        if lines:
+            head += b"\r\n"
+        if b"\r\ndate: " not in head and b"\r\nDate: " not in head:
+            head += _date_line(int(wall()))
+        if not self.arrival.keep_alive:
+            head += b"connection: close\r\n"
+        elif not self.arrival.http_1_1:
+            head += b"connection: keep-alive\r\n"
         return b"%b%b%b%b\r\n" % (head, self._own, self._added, framing)
 
     def _send(self, data: bytes) -> None:
         transport = self._connection.transport
         if transport is not None:  # Else the caller is gone; the handler is being cancelled.
             transport.write(data)
+
+
+@lru_cache(maxsize=2)
+def _date_line(second: int) -> bytes:
+    return b"date: %b\r\n" % formatdate(second, usegmt=True).encode()
 
 
 def _reset(transport: "WriteTransport") -> None:

@@ -12,6 +12,8 @@ from tests.fakes.vendor import Vendor
 from tests.integration.gateway import Gateway
 from tests.integration.raw_caller import request
 
+BOTH_SERVERS = True
+
 
 @pytest.mark.parametrize("name", FRAMING)
 async def test_ambiguous_framing(proxy: Gateway, vendor: Vendor, name: str) -> None:

@@ -14,6 +14,7 @@ from tests.integration.gateway import Gateway, gateway, settings
 from tests.integration.raw_caller import request
 
 BOTH_LOOPS = True
+BOTH_SERVERS = True
 
 STREAM = b'{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true}}'
 EVENTS = wire.chat_events("one", "two", usage=True)

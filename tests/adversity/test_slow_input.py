@@ -12,6 +12,8 @@ from tests.fakes.vendor import Vendor
 from tests.integration.gateway import Gateway
 from tests.integration.raw_caller import Caller, request
 
+BOTH_SERVERS = True
+
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini"}'
 LENGTH = ("content-length", "1000000")

@@ -31,7 +31,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "yarl": ("proxy/server/", "proxy/admin/"),
     "aiohappyeyeballs": ("proxy/upstream/",),
     "hiredis": ("proxy/stores/redis/",),
-    "httptools": ("proxy/upstream/",),
+    "httptools": ("proxy/upstream/", "proxy/server/raw/"),
     "joserfc": ("proxy/identity/",),
     "msgspec": ("proxy/wire/", "proxy/providers/", "proxy/stores/", "proxy/usage/"),
     "opentelemetry": ("proxy/telemetry/",),

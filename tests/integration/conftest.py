@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
+from proxy.server.listener import Kind
 from tests.fakes.vendor import Vendor
+from tests.integration.both_servers import http_server, pytest_generate_tests
 from tests.integration.gateway import Gateway, gateway, settings
+
+__all__ = ["http_server", "pytest_generate_tests"]
 
 
 def pytest_asyncio_loop_factories(
@@ -30,7 +34,7 @@ async def vendor() -> AsyncIterator[Vendor]:
 
 
 @pytest.fixture
-async def proxy(vendor: Vendor) -> AsyncIterator[Gateway]:
+async def proxy(vendor: Vendor, http_server: Kind) -> AsyncIterator[Gateway]:
     """The gateway in front of `vendor`, with the usual configuration."""
-    async with gateway(settings(vendor)) as proxy:
+    async with gateway(settings(vendor, http_server=http_server)) as proxy:
         yield proxy

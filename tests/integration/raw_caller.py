@@ -7,6 +7,7 @@ test that gets an `Answer` knows that it was whole.
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -92,6 +93,14 @@ class Caller:
             raise
         limit = _LIMIT if receive_buffer is None else receive_buffer
         return cls(*await asyncio.open_connection(sock=sock, limit=limit))
+
+    @classmethod
+    async def connect_tls(cls, port: int, context: ssl.SSLContext, name: str) -> Self:
+        """Over TLS, to a server of this name."""
+        opened = asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname=name, limit=_LIMIT
+        )
+        return cls(*await opened)
 
     async def __aenter__(self) -> Self:
         return self

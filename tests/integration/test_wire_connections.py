@@ -7,6 +7,7 @@ from tests.integration.gateway import Gateway
 from tests.integration.raw_caller import request
 
 BOTH_LOOPS = True
+BOTH_SERVERS = True
 
 CHAT = "/v1/chat/completions"
 SMALL = b'{"model":"gpt-4o-mini","input":"x"}'

@@ -10,6 +10,7 @@ from tests.integration.gateway import ALL, RENAMED, VENDOR_KEY, Gateway
 from tests.integration.raw_caller import request
 
 BOTH_LOOPS = True
+BOTH_SERVERS = True
 
 ODD = (
     b'{\n\t"zeta" : 1.0E+02 , "model"\t:  "%b","n":1,"big":123456789012345678901234567890,'

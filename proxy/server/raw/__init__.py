@@ -1,0 +1,1 @@
+"""The second HTTP server: asyncio's protocol and httptools' parser, nothing between (ADR 0020)."""

@@ -1,0 +1,160 @@
+"""A request as httptools' server read it, and its body as it comes.
+
+Implements the port `Incoming`. The reader adds pieces; whoever serves the request takes them. Most
+bodies are whole before anybody asks: then no future is made.
+"""
+
+from asyncio import Future, get_running_loop
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+from proxy.base.errors import TooLarge
+from proxy.server.ports import Line
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Feeder(Line, Protocol):
+    """The connection that a body comes on."""
+
+    def body_taken(self) -> None:
+        """The body was taken as far as it had come."""
+
+
+class Arrival:
+    """One request on one connection."""
+
+    __slots__ = (
+        "_failure",
+        "_waiter",
+        "complete",
+        "connection",
+        "headers",
+        "http_1_1",
+        "id",
+        "keep_alive",
+        "length",
+        "method",
+        "path",
+        "pieces",
+        "query",
+        "raw_headers",
+        "received",
+        "taken",
+        "upgrade",
+    )
+
+    http_1_1: bool
+    length: int | None
+    path: str
+    query: str
+    upgrade: bool
+
+    def __init__(
+        self,
+        connection: Feeder,
+        method: str,
+        headers: Mapping[str, str],
+        raw_headers: tuple[tuple[bytes, bytes], ...],
+    ) -> None:
+        self.id = ""
+        self.connection = connection
+        self.method = method
+        self.headers = headers
+        self.raw_headers = raw_headers
+        self.keep_alive = True
+        self.pieces: list[bytes] = []  # What came and was not taken.
+        self.received = 0
+        self.taken = 0
+        self.complete = False
+        self._failure: BaseException | None = None
+        self._waiter: Future[None] | None = None
+
+    @property
+    def peer(self) -> str | None:
+        """The address the connection came from, where it has one."""
+        transport = self.connection.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return name[0] if isinstance(name, tuple) else None
+
+    @property
+    def left(self) -> int:
+        """Bytes of the body that must still come; 0 when that is not known."""
+        return self.length - self.received if self.length is not None else 0
+
+    @property
+    def unread(self) -> int:
+        """Bytes that nobody has taken yet."""
+        return self.received - self.taken
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+        if self.complete and self.received <= limit and self._failure is None:
+            return self._take()  # It came with the head, as small bodies do.
+        pieces = [piece async for piece in self.chunks(limit)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+        if self.length is not None and self.length > limit:
+            raise self._too_large(limit)
+        self._continue()
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            if not self.pieces:
+                if self.complete:
+                    return
+                await self._more()
+                continue
+            piece = self._take()
+            if self.taken > limit:
+                raise self._too_large(limit)
+            yield piece
+
+    async def pass_over(self) -> None:
+        """Let what still comes of the body go by, until its end or its failure."""
+        while not self.complete and self._failure is None:
+            self._take()
+            await self._more()
+
+    # Called by the connection.
+
+    def moved(self) -> None:
+        """Something of the body has come, or its end: tell who waits for it."""
+        if self._waiter is not None and (self.pieces or self.complete):
+            self._wake()
+
+    def fail(self, failure: BaseException) -> None:
+        """It will never be whole. What came before may not be taken for it."""
+        if self._failure is None and not self.complete:
+            self._failure = failure
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _more(self) -> None:
+        self._waiter = waiter = get_running_loop().create_future()
+        await waiter
+
+    def _take(self) -> bytes:
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.taken = self.received
+        self.connection.body_taken()
+        return data
+
+    def _too_large(self, limit: int) -> TooLarge:
+        self.keep_alive = False
+        return TooLarge(f"the body is larger than max_body ({limit} bytes)")
+
+    def _continue(self) -> None:
+        expect = self.headers.get("expect")
+        if expect is not None and self.http_1_1 and not self.complete:
+            transport = self.connection.transport
+            if expect.lower() == "100-continue" and transport is not None:
+                transport.write(_CONTINUE)

@@ -1,0 +1,234 @@
+"""Requests out of the bytes of a connection: pure, no socket, no clock.
+
+httptools parses and calls back here; each request whose head is whole becomes an `Arrival` that is
+`ready` to be served, and its body is added to it as it comes. Strict where two readers could take
+the same bytes for different requests: what the parser lets pass and this refuses is in
+`on_headers_complete` and `fields.py`. What breaks is told by `broken` (before a head was whole) or
+to the arrival whose body it is; afterwards, and after the last request of a connection, nothing
+that comes is looked at (`deaf`).
+"""
+
+from collections import deque
+
+import httptools
+
+from proxy.server.raw.arrival import Arrival, Feeder
+from proxy.server.raw.fields import Fields, RefusedHeadError, mapping, size
+from proxy.server.refusals import FIELDS_LIMIT, HEAD_LIMIT, LINE_LIMIT, bad_framing
+from proxy.server.target import split, split_absolute
+
+_VERSIONS = frozenset({"1.0", "1.1"})
+STEP = 4096
+"""Most bytes to be read at once where a head may be among them: what is read ahead is bounded."""
+_SURELY_SMALL = LINE_LIMIT // 2  # What a step brought behind a request is not counted.
+_AROUND = 256  # Bytes of a line besides what its limit counts.
+_CARRY_ON = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n"
+
+
+class RequestReader:
+    """The parser's state and what was found."""
+
+    __slots__ = (
+        "_carrying_on",
+        "_fields",
+        "_line",
+        "_parser",
+        "_size",
+        "_target",
+        "broken",
+        "current",
+        "deaf",
+        "heads",
+        "ready",
+    )
+
+    def __init__(self, line: Feeder) -> None:
+        self._line = line
+        self._carrying_on = False
+        self._fields: Fields = []
+        self._target = b""
+        self._size = 0  # Bytes since a head or a body has got on.
+        self.current: Arrival | None = None  # Whose body is coming.
+        self.ready: deque[Arrival] = deque()
+        self.broken = False
+        self.deaf = False
+        self.heads = 0  # How many have been read.
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a head has begun that is not whole."""
+        return self._size > 0 and self.current is None
+
+    @property
+    def ahead(self) -> bool:
+        """Whether a request that nobody serves yet is here as a whole."""
+        return self.current is None and len(self.ready) > 0
+
+    def read(self, data: bytes | memoryview) -> None:
+        """Take what came."""
+        parser = self._parser
+        if self.deaf or parser is None:
+            return
+        self._size += len(data)
+        rest = None
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = bytes(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._break(error)
+        if rest is not None:
+            self._after_upgrade(rest)
+        elif self._size > LINE_LIMIT:
+            self._check_unfinished()
+
+    def close(self) -> None:
+        """The connection is gone: let go of what refers to it."""
+        self.deaf = True
+        self.ready.clear()
+        self.current = None
+        self._parser = None
+
+    # The parser's callbacks.
+
+    def on_url(self, target: bytes) -> None:
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        if self.current is not None:
+            return  # The parser that reads on after a refused upgrade.
+        fields, parser = self._fields, self._parser
+        assert parser is not None
+        if self._size > _SURELY_SMALL and size(fields) + len(self._target) > HEAD_LIMIT:
+            raise RefusedHeadError("the head is too long")
+        headers = mapping(fields)
+        version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise RefusedHeadError("not a version that is spoken here")
+        http_1_1 = version == "1.1"
+        if http_1_1 and "host" not in headers:
+            raise RefusedHeadError("a host is missing")
+        arrival = Arrival(self._line, parser.get_method().decode(), headers, tuple(fields))
+        arrival.http_1_1 = http_1_1
+        arrival.length = _length(headers, http_1_1)
+        arrival.path, arrival.query = self._split(arrival.method)
+        arrival.upgrade = upgrade = parser.should_upgrade()
+        # What follows a request for an upgrade may be in another protocol, not spoken here.
+        if upgrade or not parser.should_keep_alive() or self._line.draining:
+            arrival.keep_alive = False
+        self._size = 0
+        self._fields = []
+        self._target = b""
+        self.heads += 1
+        self.current = arrival
+        self.ready.append(arrival)
+
+    def on_body(self, data: bytes) -> None:
+        arrival = self.current
+        assert arrival is not None
+        self._size = 0
+        arrival.pieces.append(data)
+        arrival.received += len(data)
+
+    def on_message_complete(self) -> None:
+        arrival = self.current
+        assert arrival is not None
+        if self._passed_over(arrival):
+            return  # The parser passes over the body; `_after_upgrade` reads it.
+        if self._fields:
+            self._pass_over_trailers(arrival)
+        arrival.complete = True
+        self.current = None
+        self._size = 0
+        if not arrival.keep_alive:
+            self.deaf = True
+
+    # What is not a plain request.
+
+    def _passed_over(self, arrival: Arrival) -> bool:
+        return (
+            arrival.upgrade
+            and arrival.length != 0
+            and not self._carrying_on
+            and arrival.method != "CONNECT"  # What follows that is no body.
+        )
+
+    def _split(self, method: str) -> tuple[str, str]:
+        target = self._target.decode("utf-8", "surrogateescape")
+        if len(self._target) > LINE_LIMIT:
+            raise RefusedHeadError("the target is too long")
+        if target.startswith("/"):
+            return split(target)
+        if target == "*" and method == "OPTIONS":
+            return target, ""
+        # The target of CONNECT is an authority alone.
+        found = split_absolute(f"http://{target}" if method == "CONNECT" else target)
+        if found is None or (method == "CONNECT" and found != ("/", "")):
+            raise RefusedHeadError("not a target")
+        return found
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """We go on as if the caller had not asked. The parser has passed over the body, so that
+        another, which was told of the framing alone, reads it."""
+        arrival = self.current
+        if arrival is None:
+            return
+        length = arrival.headers.get("content-length")
+        framing = f"content-length: {length}" if length else "transfer-encoding: chunked"
+        self._carrying_on = True
+        self._parser = parser = httptools.HttpRequestParser(self)
+        parser.feed_data(_CARRY_ON % framing.encode())
+        self._fields = []
+        self._target = b""
+        self.read(rest)
+
+    def _break(self, error: httptools.HttpParserError) -> None:
+        if isinstance(error, httptools.HttpParserCallbackError):
+            cause = error.__context__
+            if not isinstance(cause, RefusedHeadError):
+                raise cause or error  # A bug of ours.
+        self._refuse()
+
+    def _refuse(self) -> None:
+        if self.deaf:
+            return  # Behind the last request.
+        self.deaf = True
+        arrival, self.current = self.current, None
+        if arrival is None:
+            self.broken = True
+        else:
+            arrival.keep_alive = False
+            arrival.fail(bad_framing())
+
+    def _check_unfinished(self) -> None:
+        """Bound what is kept of a head, and what is read of framing, before it is whole."""
+        try:
+            unfinished = self._size - len(self._target) - size(self._fields)
+        except RefusedHeadError:
+            unfinished = HEAD_LIMIT
+        line = 0 if self._fields else len(self._target)
+        if unfinished + line > LINE_LIMIT + _AROUND or self._size > HEAD_LIMIT:
+            self._refuse()
+
+    def _pass_over_trailers(self, arrival: Arrival) -> None:
+        _ = size(self._fields)
+        if len(arrival.raw_headers) + len(self._fields) > FIELDS_LIMIT:
+            raise RefusedHeadError("too many fields")
+        self._fields = []
+
+
+def _length(headers: dict[str, str], http_1_1: bool) -> int | None:
+    """Content-Length; None for chunked, 0 without a body. Both at once the parser refuses."""
+    length = headers.get("content-length")
+    if length is not None:
+        return int(length)
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        return 0
+    if coding.lower() != "chunked" or not http_1_1:
+        raise RefusedHeadError("a transfer coding that is not spoken here")
+    return None
