@@ -164,7 +164,7 @@ class Settings(SettingsSection):
     """Where the OpenAI-compatible API listens."""
     workers: Processes = 1
     """Worker processes; `auto` is one per core."""
-    http_server: Literal["aiohttp", "httptools"] = "aiohttp"
+    http_server: Literal["httptools", "aiohttp"] = "httptools"
     """Whose parser and connections serve `listen`."""
     tls: TlsFiles = TlsFiles()
     max_body: Size = 32 * 1024 * 1024

@@ -29,7 +29,7 @@ class Layout:
     log_level: str
     log_format: str
     accounting: str  # A digest of where records are kept and told: `store` may hold a password.
-    http_server: str = "aiohttp"
+    http_server: str = "httptools"
 
     def fixed_since(self, older: "Layout") -> list[str]:
         """The names of the settings that differ from `older` and cannot change while we run."""

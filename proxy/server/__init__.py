@@ -1,1 +1,1 @@
-"""Sockets in: aiohttp's low-level server around the life of a request."""
+"""Sockets in: two HTTP servers around the life of a request, one of them chosen."""

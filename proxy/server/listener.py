@@ -13,7 +13,7 @@ from proxy.base.clock import monotonic
 from proxy.server.ports import Connections, Serve
 from proxy.server.raw.connections import RawConnections
 
-Kind = Literal["aiohttp", "httptools"]
+Kind = Literal["httptools", "aiohttp"]
 
 _SWEEP = 1.0
 _LOOK = 0.02
@@ -22,7 +22,7 @@ _LOOK = 0.02
 class HttpServer:
     """Serves a handler on one listening socket."""
 
-    def __init__(self, handler: Serve, kind: Kind = "aiohttp") -> None:
+    def __init__(self, handler: Serve, kind: Kind = "httptools") -> None:
         self._connections = _connections(kind, handler)
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -117,9 +117,10 @@ class HttpOut:
         transport = connection.transport
         if transport is not None:
             if self._until_close:
+                connection.turn.flush()
                 _reset(transport)
             else:
-                transport.close()
+                connection.turn.close(transport)
 
     @property
     def full(self) -> bool:
@@ -159,7 +160,7 @@ class HttpOut:
     def _send(self, data: bytes) -> None:
         transport = self._connection.transport
         if transport is not None:  # Else the caller is gone; the handler is being cancelled.
-            transport.write(data)
+            self._connection.turn.write(transport, data)
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ from asyncio import BaseProtocol, WriteTransport
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+from proxy.base.turn import Turn
 from proxy.core.exchange import Incoming
 from proxy.core.ports import Answer
 
@@ -15,6 +16,7 @@ from proxy.core.ports import Answer
 class Line(Protocol):
     """One caller's connection."""
 
+    turn: Turn  # All that is written to `transport` goes through it, and its close.
     source: Answer | None  # Paused while the caller does not read.
     draining: bool  # The service stops: no further request is awaited.
 

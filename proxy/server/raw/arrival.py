@@ -157,4 +157,4 @@ class Arrival:
         if expect is not None and self.http_1_1 and not self.complete:
             transport = self.connection.transport
             if expect.lower() == "100-continue" and transport is not None:
-                transport.write(_CONTINUE)
+                self.connection.turn.write(transport, _CONTINUE)

@@ -13,6 +13,7 @@ One task a connection runs its requests one after the other. The invariants:
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from proxy.base.turn import Turn
 from proxy.server.ports import Serve
 from proxy.server.raw.arrival import Arrival
 from proxy.server.raw.reader import STEP, RequestReader
@@ -55,15 +56,21 @@ class Connection(asyncio.Protocol):
         "draining",
         "source",
         "transport",
+        "turn",
         "writable",
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, serve: Serve, registry: "set[Connection]"
+        self,
+        loop: asyncio.AbstractEventLoop,
+        serve: Serve,
+        registry: "set[Connection]",
+        turn: Turn,
     ) -> None:
         self._loop = loop
         self._serve = serve
         self._open = registry
+        self.turn = turn
         self._reader = RequestReader(self)
         self._arrival: Arrival | None = None  # What is being served.
         self._held = b""
@@ -218,11 +225,11 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._reader.deaf = True
         if self.transport is not None:
-            self.transport.close()
+            self.turn.close(self.transport)
 
     def _write(self, data: bytes) -> None:
         if self.transport is not None:
-            self.transport.write(data)
+            self.turn.write(self.transport, data)
 
     # Time and the end.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from proxy.base.turn import Turn
 from proxy.server.ports import Serve
 from proxy.server.raw.connection import Connection
 
@@ -13,10 +14,11 @@ class RawConnections:
         self._loop = asyncio.get_running_loop()
         self._serve = serve
         self._open: set[Connection] = set()
+        self._turn = Turn()  # Answers that are ready in the same one are written together.
         self.draining = False
 
     def __call__(self) -> Connection:
-        connection = Connection(self._loop, self._serve, self._open)
+        connection = Connection(self._loop, self._serve, self._open, self._turn)
         connection.draining = self.draining
         return connection
 
@@ -29,6 +31,7 @@ class RawConnections:
 
     async def shutdown(self, patience: float) -> None:
         """Close all now; wait at most so long for what runs on them to end."""
+        self._turn.flush()
         ended = [connection.end() for connection in self.every()]
         tasks = [task for task in ended if task is not None]
         if tasks:

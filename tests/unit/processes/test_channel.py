@@ -122,7 +122,7 @@ async def test_an_inherited_end_is_not_handed_on() -> None:
 def test_only_what_cannot_change_while_we_run_is_fixed() -> None:
     older = Layout("127.0.0.1", 8080, None, 1, 30.0, "info", "json", "d1")
     assert Layout("127.0.0.1", 8080, None, 1, 5.0, "debug", "text", "d1").fixed_since(older) == []
-    newer = Layout("127.0.0.1", 8081, ("c", "k"), 2, 30.0, "info", "json", "d2", "httptools")
+    newer = Layout("127.0.0.1", 8081, ("c", "k"), 2, 30.0, "info", "json", "d2", "aiohttp")
     assert newer.fixed_since(older) == [
         "listen",
         "tls",
