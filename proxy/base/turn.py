@@ -59,3 +59,13 @@ class Turn:
                 # A bug, or a transport in a state of its own: the others are not to suffer for it.
                 log.exception("a write failed")
                 transport.abort()
+
+
+class AtOnce(Turn):
+    """For transports that others close, too: nothing waits."""
+
+    __slots__ = ()
+
+    def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        """Write now."""
+        transport.write(data)

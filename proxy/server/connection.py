@@ -22,22 +22,13 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import SlowRequest
-from proxy.base.turn import Turn
+from proxy.base.turn import AtOnce
 from proxy.server.arrival import Arrival
 from proxy.server.ports import Serve
 from proxy.server.refusals import HEAD_LIMIT, SLOW, SLOWEST, bad_http, slow_body, slow_head
 
 if TYPE_CHECKING:
     from proxy.core.ports import Answer
-
-
-class _AtOnce(Turn):
-    """aiohttp closes transports itself, in many places: nothing may wait to be written."""
-
-    __slots__ = ()
-
-    def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
-        transport.write(data)
 
 
 class Connection(RequestHandler):
@@ -57,7 +48,7 @@ class Connection(RequestHandler):
         super().__init__(manager, **options)
         self.source: Answer | None = None
         self.draining = False
-        self.turn: Turn = _AtOnce()
+        self.turn = AtOnce()  # aiohttp closes transports itself, in many places.
         self._head_since: float | None = None  # A head has begun and is not whole.
         self._head_size = 0
         self._body_mark: float | None = None

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from proxy.base.turn import Turn
+from proxy.base.turn import AtOnce, Turn
 
 
 class _Transport:
@@ -114,3 +114,12 @@ async def test_one_that_fails_is_aborted_and_told_of_and_the_others_are_written(
     await asyncio.sleep(0)
     assert did == [("a", "aborted"), ("b", b"2")]
     assert "a write failed" in caplog.text
+
+
+async def test_where_nothing_may_wait_nothing_does() -> None:
+    did, (a, b) = _transports("a", "b")
+    turn = AtOnce()
+    turn.write(a, b"1")
+    turn.write(b, b"2")
+    turn.close(a)
+    assert did == [("a", b"1"), ("b", b"2"), ("a", "closed")]

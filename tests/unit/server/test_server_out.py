@@ -7,6 +7,7 @@ import pytest
 
 from proxy.base.errors import BadRequest, InternalError
 from proxy.base.jsonio import loads
+from proxy.base.turn import AtOnce, Turn
 from proxy.server.out import HttpOut
 from tests.fakes.wire import FakeAnswer
 
@@ -49,6 +50,7 @@ class Caller:
     source: object = None
     drained: int = 0
     transport: Any = field(default_factory=Transport)
+    turn: Turn = field(default_factory=AtOnce)
 
     async def drain(self) -> None:
         self.drained += 1

@@ -180,6 +180,7 @@ async def test_a_slow_head_is_told_so(caller: Caller) -> None:
     swept(caller.connection, 100, 99 + SLOW)
     assert caller.transport.written == b""
     swept(caller.connection, 101 + SLOW)
+    caller.connection.turn.flush()
     assert caller.transport.written.startswith(b"HTTP/1.1 408 ")
     assert "close" in caller.transport.did
 
