@@ -22,7 +22,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import SlowRequest
-from proxy.base.turn import AtOnce
+from proxy.base.turn import AtOnce, Turn
 from proxy.server.arrival import Arrival
 from proxy.server.ports import Serve
 from proxy.server.refusals import HEAD_LIMIT, SLOW, SLOWEST, bad_http, slow_body, slow_head
@@ -48,7 +48,7 @@ class Connection(RequestHandler):
         super().__init__(manager, **options)
         self.source: Answer | None = None
         self.draining = False
-        self.turn = AtOnce()  # aiohttp closes transports itself, in many places.
+        self.turn: Turn = AtOnce()  # aiohttp closes transports itself, in many places.
         self._head_since: float | None = None  # A head has begun and is not whole.
         self._head_size = 0
         self._body_mark: float | None = None
