@@ -21,11 +21,18 @@ from proxy.base.errors import BadRequest
 T = TypeVar("T")
 Mark = tuple[bytes, dict[str, msgspec.Raw], tuple[int | None, int] | None]
 
+_ENCODER = msgspec.json.Encoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _TEXT = msgspec.json.Decoder(str)
-_WHOLE = msgspec.json.Decoder(int)
-_FLAG = msgspec.json.Decoder(bool)
+_TEXT_OR_NULL: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_WHOLE_OR_NULL: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
+_FLAG_OR_NULL: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
+_OBJECT_OR_NULL: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Decoder(
+    dict[str, Any] | None
+)
+_MEMBERS_OR_NULL: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(
+    dict[str, msgspec.Raw] | None
+)
 _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
@@ -53,46 +60,49 @@ class Body:
         """Parse `raw`. Raises BadRequest unless it is one JSON object without tricks."""
         self.raw = raw
         self.asked: tuple[int | None, int] | None = None  # See wire/asked.py.
-        self._members = _decode(raw)
-        spare = _spare(raw, self._members)
+        self._members = members = _decode(raw)
+        spare = len(raw) - _least(raw, members)  # Nearly always none: compact JSON has none.
         self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
         if spare >= _SHORTEST_DOUBLE and _might_double(raw):
             self._refuse_doubles()
 
     def text(self, name: str) -> str | None:
         """A string member, or None when absent or null. Raises BadRequest for another type."""
-        return self._read(name, _TEXT, "a string")
+        if name not in self._members:
+            return None
+        return self._read(name, _TEXT_OR_NULL, "a string")
 
     def flag(self, name: str) -> bool:
         """A boolean member; False when absent or null. Raises BadRequest for another type."""
-        return self._read(name, _FLAG, "a boolean") is True
+        return name in self._members and self._read(name, _FLAG_OR_NULL, "a boolean") is True
 
     def count(self, name: str, most: int) -> int | None:
         """A whole number from 1 to `most`, or None when absent or null. Raises BadRequest."""
-        if name not in self._members:
-            return None
-        number = self._read(name, _WHOLE, f"a whole number from 1 to {most}")
-        if number is not None and not 1 <= number <= most:
-            raise BadRequest(
-                f"`{name}` must be a whole number from 1 to {most}",
-                code="invalid_value",
-                param=name,
-            )
-        return number
+        return self.largest((name,), most)
 
     def largest(self, names: Iterable[str], most: int) -> int | None:
         """The largest of these counts, or None where there is none. Raises BadRequest."""
         members, largest = self._members, None
         for name in names:
             if name in members:
-                number = self.count(name, most)
-                if number is not None and (largest is None or number > largest):
+                number = self._read(name, _WHOLE_OR_NULL, f"a whole number from 1 to {most}")
+                if number is None:
+                    continue
+                if not 1 <= number <= most:
+                    raise BadRequest(
+                        f"`{name}` must be a whole number from 1 to {most}",
+                        code="invalid_value",
+                        param=name,
+                    )
+                if largest is None or number > largest:
                     largest = number
         return largest
 
     def members(self, name: str) -> dict[str, msgspec.Raw] | None:
         """An object member, shallow. Raises BadRequest for another type."""
-        return self._read(name, _MEMBERS, "an object")
+        if name not in self._members:
+            return None
+        return self._read(name, _MEMBERS_OR_NULL, "an object")
 
     def value(self, name: str) -> bytes | None:
         """The JSON text of a member, as it came; None when absent."""
@@ -101,7 +111,9 @@ class Body:
 
     def object(self, name: str) -> dict[str, Any] | None:
         """An object member, decoded to the bottom. Raises BadRequest for another type."""
-        return self._read(name, _OBJECT, "an object")
+        if name not in self._members:
+            return None
+        return self._read(name, _OBJECT_OR_NULL, "an object")
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
@@ -183,12 +195,10 @@ class Body:
         more = _MEMBER_NAME.match(raw, end)
         return (found, None) if more is None else (None, _TEXT.decode(more[1]))
 
-    def _read(self, name: str, decoder: msgspec.json.Decoder[T], what: str) -> T | None:
-        raw = self._members.get(name)
-        if raw is None or bytes(raw) == b"null":
-            return None
+    def _read(self, name: str, decoder: msgspec.json.Decoder[T], what: str) -> T:
+        """A member that is there."""
         try:
-            return decoder.decode(raw)
+            return decoder.decode(self._members[name])
         except msgspec.ValidationError:
             raise BadRequest(f"`{name}` must be {what}", code="invalid_type", param=name) from None
 
@@ -214,15 +224,16 @@ def _length(value: msgspec.Raw) -> int:
     return memoryview(value).nbytes
 
 
-def _spare(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
-    """How many bytes of the text no member accounts for. A doubled member leaves some; compact JSON
-    has none to spare, so nearly every body is cleared by adding up lengths."""
+def _least(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
+    """The fewest bytes that a text of these members has; what a longer one has to spare may be a
+    doubled member. So nearly every body is cleared by its length."""
     if len(raw) <= _SHORT:
-        values = len(b"".join(members.values()))  # One copy of a kilobyte is soon made.
-    else:
-        values = sum([memoryview(value).nbytes for value in members.values()])
+        # A kilobyte is soon copied. Values are copied as they are, and no name is ever written in
+        # more bytes than the shortest of its spellings has.
+        return len(_ENCODER.encode(members))
+    values = sum([memoryview(value).nbytes for value in members.values()])
     # Quotes, colon and a comma or the last brace for each, and the first brace.
-    return len(raw) - values - sum(map(len, members)) - 4 * len(members) - 1
+    return values + sum(map(len, members)) + 4 * len(members) + 1
 
 
 def _might_double(raw: bytes) -> bool:
