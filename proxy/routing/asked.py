@@ -156,9 +156,10 @@ class RequestPlanner:
 
     def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
         """The targets that can take the request, in the order to try them."""
-        now = monotonic()
-        if x.rule is None and self._is_plain(x, route, now):
+        only = self._planner.only(route) if x.rule is None else None
+        if only is not None and self._is_clear(x, only):
             return route.targets
+        now = monotonic()
         plan = self.look(x, route, self.ask(x), now)
         if plan.dropped:
             x.dropped += [(each.target, each.reason) for each in plan.dropped]
@@ -166,14 +167,13 @@ class RequestPlanner:
             raise nothing_left(plan.dropped, now)
         return plan.targets
 
-    def _is_plain(self, x: Exchange, route: Route, now: float) -> bool:
-        """Whether there is but one target, and nothing that could be in its way."""
-        only = self._planner.only(route)
-        if only is None:
+    def _is_clear(self, x: Exchange, only: Target) -> bool:
+        """Whether nothing is in the way of the one target that there is."""
+        # What could be asked when the request came can be asked now: nothing is read off a clock.
+        if only.health.why_not(x.arrived) is not None:
             return False
-        target, window = only
-        if target.health.why_not(now) is not None:
+        if only.context_window is not None and self.ask(x).longest > only.context_window:
             return False
-        if window is not None and self.ask(x).longest > window:
-            return False
+        if x.unmarked:
+            return True
         return wishes_of(x.incoming, x.body if isinstance(x.body, Body) else None) is None
