@@ -64,7 +64,7 @@ class Tries:
         self._deadline = x.arrived + fallback.total
         self._filters = tuple(x.filters)
         self._watchers = tuple(x.watchers)
-        self._body = x.body.mark() if isinstance(x.body, Body) else None
+        self._body = x.body.mark() if type(x.body) is Body else None
         self._need = x.need  # Of that body.
 
     @property
@@ -119,7 +119,7 @@ class Tries:
         x, body, target = self._x, self._x.body, attempt.target
         if x.attempts or self._failures:
             self._restore_body()
-        if isinstance(body, Body):
+        if type(body) is Body:
             fit(x, body, target)
             if begun is not None:
                 prefill_body(body, begun)

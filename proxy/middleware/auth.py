@@ -37,7 +37,10 @@ def auth(x: Exchange) -> Later | None:
         caller = directory.known(digest)
         if caller is None:
             return Later(partial(_look_up, directory=directory, key=key, digest=digest))
-    _let_in(x, caller)
+    if caller is None or caller.expires is not None or caller.blocked or caller.networks:
+        _let_in(x, caller)
+    else:
+        x.caller = caller
     return None
 
 

@@ -67,7 +67,7 @@ def _parse(x: Exchange, raw: bytes) -> None:
     operation = x.operation
     x.body = parsed = Body(raw)
     x.model = parsed.text("model")
-    x.stream = parsed.flag("stream")
+    x.stream = "stream" in parsed.given and parsed.flag("stream")
     asked_of(parsed, operation.name)  # Numbers that no request can mean are refused.
     if x.stream and operation.can_ask_usage:
         options = parsed.members("stream_options")

@@ -33,7 +33,7 @@ def labels(x: Exchange) -> Reply | None:
         if name in headers:
             break
     else:
-        x.unmarked = not (isinstance(body, Body) and body.has_any(MEMBERS))
+        x.unmarked = type(body) is not Body or MEMBERS.isdisjoint(body.given)
         if x.unmarked and not (own.agent or own.tags):
             return None
     customer, agent, session, tags = (

@@ -156,8 +156,11 @@ class RequestPlanner:
 
     def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
         """The targets that can take the request, in the order to try them."""
-        only = self._planner.only(route) if x.rule is None else None
-        if only is not None and self._is_clear(x, only):
+        # What could be asked when the request came can be asked now: no clock is read for it.
+        only = self._planner.only(route, x.arrived) if x.rule is None else None
+        if only is not None and (
+            (x.unmarked and only.context_window is None) or self._suits(x, only)
+        ):
             return route.targets
         now = monotonic()
         plan = self.look(x, route, self.ask(x), now)
@@ -167,13 +170,9 @@ class RequestPlanner:
             raise nothing_left(plan.dropped, now)
         return plan.targets
 
-    def _is_clear(self, x: Exchange, only: Target) -> bool:
-        """Whether nothing is in the way of the one target that there is."""
-        # What could be asked when the request came can be asked now: nothing is read off a clock.
-        if only.health.why_not(x.arrived) is not None:
-            return False
+    def _suits(self, x: Exchange, only: Target) -> bool:
+        """Whether the one target that there is can take the request, and nothing else is wished."""
         if only.context_window is not None and self.ask(x).longest > only.context_window:
             return False
-        if x.unmarked:
-            return True
-        return wishes_of(x.incoming, x.body if isinstance(x.body, Body) else None) is None
+        body = x.body if isinstance(x.body, Body) else None
+        return x.unmarked or wishes_of(x.incoming, body) is None

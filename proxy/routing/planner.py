@@ -89,13 +89,14 @@ class Planner:
         plan = self._checked(ready, ask, checks, wishes, fallbacks)
         return plan if plan.targets else _last_resort(plan.dropped, now)
 
-    def only(self, route: Route) -> Target | None:
-        """The one target of a route of which nothing is declared but a window; None: there is more
-        to think about."""
+    def only(self, route: Route, now: float) -> Target | None:
+        """The one target of a route of which nothing is declared but a window, as long as it may be
+        asked; None: there is more to think about."""
         try:
-            return self._prepared[route].only
+            only = self._prepared[route].only
         except KeyError:
-            return self._known(route).only
+            only = self._known(route).only
+        return only if only is not None and only.health.why_not(now) is None else None
 
     def _usual_plan(self, ready: _Prepared, ask: Ask, now: float) -> Plan | None:
         """Where nothing is declared and nothing wished; None: something may be in the way."""

@@ -27,10 +27,14 @@ _MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
 def asked_of(body: Body, operation: str) -> tuple[int | None, int]:
     """The largest cap on the output of one choice, or None, and how many choices each prompt has.
     Read once, and again after a change. Raises BadRequest."""
-    asked = body.asked
+    asked, given = body.asked, body.given
     if asked is None:
-        cap = body.largest(CAPS[operation], MOST_TOKENS) if operation in CAPS else None
-        body.asked = asked = cap, body.largest(_CHOICES, MOST_CHOICES) or 1
+        cap, choices = None, 1
+        if operation in CAPS:
+            cap = body.largest(CAPS[operation], MOST_TOKENS)
+        if "n" in given or "best_of" in given:
+            choices = body.largest(_CHOICES, MOST_CHOICES) or 1
+        body.asked = asked = cap, choices
     return asked
 
 
