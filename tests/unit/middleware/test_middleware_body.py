@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from proxy.base.errors import BadRequest, CallerError, TooLarge, UnsupportedMedia
-from proxy.core.steps import take
+from proxy.core.steps import Later, take
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.middleware.body import body
 from proxy.wire.body import Body
@@ -22,6 +22,23 @@ async def test_json() -> None:
     assert await take(body, x) is None
     assert isinstance(x.body, Body)
     assert (x.model, x.stream, x.usage_asked) == ("m", True, False)
+
+
+async def test_what_came_with_the_head_is_not_waited_for() -> None:
+    x = exchange(RUN, FakeIncoming(b'{"model":"m","n":2,"max_tokens":7}', here=True))
+    assert body(x) is None
+    assert isinstance(x.body, Body)
+    assert (x.model, x.stream, x.body.asked) == ("m", False, (7, 2))
+    assert x.arrived == x.received
+    late = exchange(RUN, FakeIncoming(b'{"model":"m"}'))
+    assert isinstance(body(late), Later) and late.body is None
+    assert await take(body, late) is None
+    assert late.model == "m" and late.arrived > late.received
+
+
+async def test_what_is_here_and_too_large_is_refused_as_ever() -> None:
+    with pytest.raises(TooLarge):
+        await take(body, exchange(RUN, FakeIncoming(b'{"x":"' + b"x" * 1000, here=True)))
 
 
 @pytest.mark.parametrize(
