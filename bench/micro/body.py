@@ -16,7 +16,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.runtime import Runtime
 from proxy.limits.need import need_of
 from proxy.usage.ledger import NoLedger
-from proxy.wire.asked import check
+from proxy.wire.asked import asked_of
 from proxy.wire.body import Body
 from proxy.wire.operations import CHAT
 
@@ -85,7 +85,7 @@ def _read(x: Exchange) -> None:
     body = _body(x)
     _ = body.text("model")
     _ = body.flag("stream")
-    check(body, "chat")
+    _ = asked_of(body, "chat")
 
 
 _STEPS: Mapping[str, Callable[[Exchange], object]] = {

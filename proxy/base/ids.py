@@ -4,8 +4,8 @@ import os
 
 from proxy.base.clock import wall
 
-_BATCH = 4096
-_RANDOM_BYTES = 10
+_BATCH = 4096  # Bytes.
+_RANDOM_DIGITS = 20
 
 
 class RequestIds:
@@ -13,13 +13,13 @@ class RequestIds:
     RFC 9562 §5.7). Random bytes are drawn in batches: one system call for about 400 ids."""
 
     def __init__(self) -> None:
-        self._pool = b""
-        self._next = 0
+        self._pool = ""
+        self._left = 0  # Digits of it.
 
     def new(self) -> str:
-        start = self._next
-        if start + _RANDOM_BYTES > len(self._pool):
-            self._pool = os.urandom(_BATCH)
-            start = 0
-        self._next = start + _RANDOM_BYTES
-        return f"req_{int(wall() * 1000):012x}{self._pool[start : self._next].hex()}"
+        left = self._left
+        if left < _RANDOM_DIGITS:
+            self._pool = os.urandom(_BATCH).hex()
+            left = 2 * _BATCH
+        self._left = rest = left - _RANDOM_DIGITS
+        return f"req_{int(wall() * 1000):012x}{self._pool[rest:left]}"

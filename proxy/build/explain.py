@@ -27,6 +27,7 @@ from proxy.config.snapshot import Snapshot
 from proxy.core.caller import Caller
 from proxy.core.dispatch import Tries
 from proxy.core.exchange import Exchange
+from proxy.core.steps import take
 from proxy.limits.bundles import Bundles
 from proxy.routing.asked import RequestPlanner
 from proxy.routing.explain import PlanTold, explain_plan
@@ -66,6 +67,9 @@ class _Paper:
     query: str = ""
     peer: str | None = None
     length: int | None = 0
+
+    def take(self, _limit: int) -> bytes:
+        return self.body
 
     async def read(self, _limit: int) -> bytes:
         return self.body
@@ -145,7 +149,7 @@ async def _admitted(x: Exchange) -> tuple[dict[str, str | None], ProxyError | No
     steps = dict[str, str | None].fromkeys(_NAMES[step] for step in x.runtime.middlewares)
     for step in x.runtime.middlewares:
         try:
-            reply = await step(x)
+            reply = await take(step, x)
         except ProxyError as error:
             steps[_NAMES[step]] = "refuses"
             return steps, error

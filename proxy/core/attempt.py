@@ -49,12 +49,13 @@ class Attempt:
         "usage",
     )
 
-    def __init__(self, target: Target, span: str | None = None) -> None:
+    def __init__(self, target: Target, span: str | None = None, started: float = 0.0) -> None:
+        """`started`: where the clock was read a moment ago."""
         self.span = span
         self.target = target
         self.provider = target.provider.name
         self.model = target.model
-        self.started = monotonic()
+        self.started = started or monotonic()
         self.head = 0.0
         self.first_byte = 0.0
         self.ended = 0.0

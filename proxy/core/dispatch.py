@@ -14,7 +14,7 @@ from proxy.base.errors import InternalError, ProxyError, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.failures import Failure, told
-from proxy.core.fitting import fit, window
+from proxy.core.fitting import fit
 from proxy.core.hedge import HEDGED, Race, hedged, patience
 from proxy.core.pauses import pause, within
 from proxy.core.policy import USUAL, Hedge
@@ -33,14 +33,10 @@ def dispatch(x: Exchange) -> Awaitable[Reply]:
     tells most of what they answered, or what stood against all of them: BudgetExceeded,
     LimitReached, OperatorError, StoreUnavailable."""
     x.tries = tries = Tries(x)
-    x.at_end(_over)
-    x.runtime.retries.earn()
-    return tries.reply()
-
-
-def _over(x: Exchange) -> None:
-    for attempt in x.attempts:
-        attempt.over()
+    retries = x.runtime.retries
+    if not retries.is_full:
+        retries.earn()
+    return tries.reply(x.plan[0] if x.plan else None)
 
 
 class Tries:
@@ -68,7 +64,7 @@ class Tries:
         self._deadline = x.arrived + fallback.total
         self._filters = tuple(x.filters)
         self._watchers = tuple(x.watchers)
-        self._body = x.body.mark() if isinstance(x.body, Body) else None
+        self._body = x.body.mark() if type(x.body) is Body else None
         self._need = x.need  # Of that body.
 
     @property
@@ -79,10 +75,10 @@ class Tries:
             return False
         return self.may_go_on() and not self._is_used_up()
 
-    async def reply(self) -> Reply:
-        """The next good answer, behind a hold of its own."""
+    async def reply(self, target: Target | None) -> Reply:
+        """The next good answer, behind a hold of its own. `target`: the one to try now."""
         x = self._x
-        while (target := self._target()) is not None:
+        while target is not None:
             attempt = self.attempt(target)
             try:
                 if not self._held_now(attempt):
@@ -90,6 +86,7 @@ class Tries:
             except ProxyError as error:  # Another target may be cheaper, or below its limits.
                 self._failures.append(Failure(target, error))
                 self._go_to(self._place + 1)
+                target = self._target()
                 continue
             self._tried += 1
             try:
@@ -100,11 +97,16 @@ class Tries:
                 attempt = x.attempts[-1]
                 attempt.failed(x.id, error)
                 await self._after(attempt.target, error)
+                target = self._target()
         raise told(self._failures) or InternalError("the plan of this request is empty")
 
     def attempt(self, target: Target) -> Attempt:
         """One more try."""
-        return Attempt(target, new_span() if self._x.trace.span is not None else None)
+        x = self._x
+        trace = x.trace
+        if self._failures or x.attempts:
+            return Attempt(target, new_span() if trace.span is not None else None)
+        return Attempt(target, trace.first, x.admitted)
 
     async def hold(self, attempt: Attempt, begun: str | None = None) -> None:
         """What stands before every attempt. `begun`: the answer's beginning, for the vendor to go
@@ -117,9 +119,8 @@ class Tries:
         x, body, target = self._x, self._x.body, attempt.target
         if x.attempts or self._failures:
             self._restore_body()
-        if isinstance(body, Body):
+        if type(body) is Body:
             fit(x, body, target)
-            window(x, body, target)
             if begun is not None:
                 prefill_body(body, begun)
                 x.need = None  # There is more to read now.
@@ -224,17 +225,15 @@ class Tries:
         x.first_byte = 0.0
         await self._after(attempt.target, error)
         try:
-            return await self.reply()
+            return await self.reply(self._target())
         except ProxyError as last:
             if x.reply is not None:
                 x.reply.status = last.status  # What the caller is told in its place.
             raise
 
     def _target(self) -> Target | None:
-        """The one to try now; None: there is none, or no time for it."""
+        """The next to try; None: there is none, or no time for it."""
         x = self._x
-        if not x.attempts and not self._failures:
-            return x.plan[0] if x.plan else None
         if not self.may_go_on():
             return None
         while self._place < len(x.plan):

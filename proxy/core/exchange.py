@@ -60,6 +60,10 @@ class Incoming(Protocol):
     def peer(self) -> str | None:
         """The address the connection came from, where it has one."""
 
+    def take(self, limit: int) -> bytes | None:
+        """The whole body, if it is here already; else None, nothing is taken, and `read` waits for
+        it, or says what is wrong with it."""
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, SlowRequest."""
 
@@ -104,11 +108,13 @@ class Exchange:
         "route",
         "rule",
         "runtime",
+        "settled",
         "stream",
         "tail",
         "teller",
         "trace",
         "tries",
+        "unmarked",
         "usage_asked",
         "watchers",
     )
@@ -121,17 +127,18 @@ class Exchange:
         self.id = incoming.id
         self.operation = operation
         self.path = path  # Below /v1, with a leading slash.
-        self.received = monotonic()  # The head is here.
-        self.arrived = self.received  # The body is here, or begins to pass.
-        self.admitted = 0.0
+        self.received = now = monotonic()  # The head is here.
+        self.arrived = now  # The body is here, or begins to pass.
+        self.admitted = self.first_byte = 0.0
         self.at = 0  # Microseconds since the epoch: its record's time, where that is fixed already.
-        self.first_byte = 0.0
-        self.finished = False  # The caller gets a whole answer.
+        # The caller gets a whole answer; all that was to happen at the end has happened.
+        self.finished = self.settled = False
         self.caller: Caller = UNKNOWN
         self.trace = NOT_TRACED
         self.body: Body | FormUpload | StreamUpload | None = None
         self.model: str | None = None  # The model asked for.
         self.labels = NO_LABELS  # What the request says of itself.
+        self.unmarked = False  # It was looked at, and says nothing of itself, and wishes nothing.
         self.grant: Grant | None = None  # What was taken from limits.
         self.early: EarlyHold | None = None  # What was held already for the first attempt.
         self.need: Need | None = None  # Where limits or budgets asked for it.
@@ -176,6 +183,7 @@ class Exchange:
     def at_end(self, fn: Callable[["Exchange"], None]) -> None:
         """Call `fn` when the exchange ends, whatever happened; last in, first out."""
         self._at_end.append(fn)
+        self.settled = False
 
     def announce(self, reply: Reply) -> None:
         """The head is known: run what `on_reply` registered."""
@@ -208,15 +216,24 @@ class Exchange:
 
     def settle(self) -> None:
         """The end. Synchronous, so that no cancellation can skip it."""
-        while self._at_end:
-            fn = self._at_end.pop()
+        try:
+            for attempt in self.attempts:
+                if attempt.open:
+                    attempt.over()
+        except Exception:
+            log.exception("an attempt of %s could not be ended", self.id)
+        at_end = self._at_end
+        while at_end:
+            fn = at_end.pop()
             try:
                 fn(self)
             except Exception:
                 # One that fails must not keep the others from running.
                 log.exception("an end action of %s failed", self.id)
-        self._on_reply.clear()  # What is there may hold us: without it we are gone at once.
+        if self._on_reply:
+            self._on_reply.clear()  # What is there may hold us: without it we are gone at once.
         self.tries = None  # So does this: nothing is tried any more.
+        self.settled = True
 
     @property
     def refusal(self) -> ProxyError | None:

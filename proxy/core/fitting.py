@@ -23,11 +23,19 @@ _NONE = Parameters()
 
 def fit(x: "Exchange", body: "Body", target: "Target") -> None:
     """Change the body for this target. Raises BadRequest for what may not be left out."""
-    wanted = _wanted(x, target)
-    is_fallback = x.route is not None and target.route != x.route.model
-    is_other = is_fallback or x.attempts
+    route, rule = x.route, x.rule
+    is_fallback = route is not None and target.route != route.model
     if is_fallback:
         x.need = None  # It was thought of the targets of the model asked for.
+    elif rule is None and target.policy.parameters is None and not x.attempts:
+        return  # Nothing is said of the first target of a model but what the caller said.
+    _apply(x, body, target, is_other=is_fallback or bool(x.attempts))
+    if rule is not None and rule.windowed and target.context_window is not None:
+        _cut(x, body, target.context_window)
+
+
+def _apply(x: "Exchange", body: "Body", target: "Target", *, is_other: bool) -> None:
+    wanted = _wanted(x, target)
     if wanted is None and not is_other:
         return
     taker = Taker(target.model, target.capabilities)
@@ -36,12 +44,10 @@ def fit(x: "Exchange", body: "Body", target: "Target") -> None:
         x.need = None  # It may cost more, or less, than was thought.
 
 
-def window(x: "Exchange", body: "Body", target: "Target") -> None:
-    """Cut a conversation that is too long for the target, where that is allowed."""
-    if target.context_window is None or x.rule is None or not x.rule.windowed:
-        return
+def _cut(x: "Exchange", body: "Body", window: int) -> None:
+    """Cut a conversation that is too long for the target."""
     output = body.largest(CAPS.get(x.operation.name, ()), MOST_TOKENS) or 0
-    dropped = cut_to(body, x.operation.name, target.context_window - output)
+    dropped = cut_to(body, x.operation.name, window - output)
     if dropped:
         x.left_out = dropped
         x.need = None

@@ -7,6 +7,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.ports import Out
 from proxy.core.relay import relay
 from proxy.core.reply import Reply
+from proxy.core.steps import Later
 
 
 async def serve(x: Exchange, out: Out) -> None:
@@ -15,30 +16,36 @@ async def serve(x: Exchange, out: Out) -> None:
     Raises ProxyError when the caller must still be told; once `out` has started, `relay` tells."""
     try:
         x.reply = await admit(x) or await dispatch(x)
-        await deliver(x, out)
+        try:
+            await relay(x, out)
+        except UpstreamError as error:
+            await relay_another(x, out, error)
     except BaseException as error:
         x.error = error
         raise
     finally:
-        x.settle()
+        if not x.settled:  # Else the last byte has left, and it was done before.
+            x.settle()
 
 
 async def admit(x: Exchange) -> Reply | None:
     """Once per request, in the order of core/order.py: refuse, answer, or let it go on."""
-    for middleware in x.runtime.middlewares:
-        reply = await middleware(x)
-        if reply is not None:
-            return reply
+    for step in x.runtime.middlewares:
+        said = step(x)
+        if said is not None:
+            reply = await said.rest(x) if isinstance(said, Later) else said
+            if reply is not None:
+                return reply
     x.admitted = monotonic()
     return None
 
 
-async def deliver(x: Exchange, out: Out) -> None:
-    """Relay the reply. As long as nothing of it has left, another can take its place."""
-    while True:
+async def relay_another(x: Exchange, out: Out, error: UpstreamError) -> None:
+    """As long as nothing of a reply has left, another can take its place."""
+    while not out.started and x.tries is not None:
+        x.reply = await x.tries.instead(error)
         try:
             return await relay(x, out)
-        except UpstreamError as error:
-            if out.started or x.tries is None:
-                raise
-            x.reply = await x.tries.instead(error)
+        except UpstreamError as failed:
+            error = failed
+    raise error

@@ -17,22 +17,25 @@ class Allowance:
     """Lets something extra be done for a share of all requests, and for a few at once: a vendor in
     trouble gets 1.1 times its load and not three times (Google SRE book, "Handling Overload")."""
 
-    __slots__ = ("_left", "_most", "share")
+    __slots__ = ("_left", "_most", "is_full", "share")
 
     def __init__(self, share: float, at_once: float = _AT_ONCE) -> None:
         self.share = share
         self._left = self._most = at_once if share else 0.0
+        self.is_full = True  # Nothing more can be earned.
 
     def earn(self) -> None:
         """A request has begun."""
         if self._left < self._most:
             self._left += self.share
+        self.is_full = self._left >= self._most
 
     def spend(self) -> bool:
         """Whether it may be done once more."""
         if self._left < 1.0:
             return False
         self._left -= 1.0
+        self.is_full = False
         return True
 
 

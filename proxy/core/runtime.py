@@ -3,9 +3,7 @@
 A reload builds another Runtime and swaps one reference; a request keeps the one it began with.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from proxy.core.caller import Callers, Directory
 from proxy.core.counting import NoCounter, TokenCounter
@@ -14,14 +12,8 @@ from proxy.core.ledger import Ledger
 from proxy.core.pauses import Allowance
 from proxy.core.planning import Planner
 from proxy.core.rules import Rules
+from proxy.core.steps import Step
 from proxy.core.target import Catalogue, Target
-
-if TYPE_CHECKING:
-    from proxy.core.exchange import Exchange
-    from proxy.core.reply import Reply
-
-Middleware = Callable[["Exchange"], Awaitable["Reply | None"]]
-"""Return a Reply: answer now. Raise ProxyError: refuse. Return None: go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +21,7 @@ class Runtime:
     """The snapshot a request lives in."""
 
     version: str
-    middlewares: tuple[Middleware, ...]
+    middlewares: tuple[Step, ...]
     catalogue: Catalogue
     callers: Callers | None  # None: auth is off and everybody is anonymous.
     passthrough: Target | None

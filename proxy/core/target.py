@@ -94,9 +94,10 @@ class Target:
         object.__setattr__(self, "lines", tuple(named))  # Once here, and not for every answer.
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """What a model's name in a request leads to."""
+    """What a model's name in a request leads to. It is itself and nothing else, so that what is
+    worked out for it can be kept by it."""
 
     model: str  # The configured name that matched (may be a pattern).
     targets: tuple[Target, ...]  # As they are written.
@@ -105,6 +106,11 @@ class Route:
     walls: Walls = NO_WALLS
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
+    reachable: bool = field(init=False)  # Not all of its providers are off.
+
+    def __post_init__(self) -> None:
+        reachable = any(target.provider.off is None for target in self.targets)
+        object.__setattr__(self, "reachable", reachable)
 
 
 class Catalogue(Protocol):

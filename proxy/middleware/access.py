@@ -12,25 +12,25 @@ from proxy.core.target import Route
 from proxy.middleware.unnamed import target_of_unnamed
 
 
-async def access(x: Exchange) -> Reply | None:
+def access(x: Exchange) -> Reply | None:
     """Raises AccessDenied; BadRequest, NotFound for what names no model and leads nowhere."""
-    caller = x.caller
+    caller, model, route = x.caller, x.model, x.route
     if caller.operations is not None and x.operation.name not in caller.operations:
         raise AccessDenied(
             f"this key may not use the operation `{x.operation.name}`",
             code="key_operation_access_denied",
         )
-    if x.model is None:
+    if model is None:
         _refuse_confined(x, caller)
         return None
-    if x.model not in caller.models:
+    if not caller.models.everything and model not in caller.models:
         raise AccessDenied(
-            f"this key may not use the model `{x.model[:200]}`",
+            f"this key may not use the model `{model[:200]}`",
             code="key_model_access_denied",
             param="model",
         )
-    if x.route is not None:
-        refuse_secret(caller, x.route, x.model)
+    if route is not None and (route.authorized is not None or caller.clearance < route.access):
+        refuse_secret(caller, route, model)
     return None
 
 

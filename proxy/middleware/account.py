@@ -4,7 +4,7 @@ from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 
 
-async def account(x: Exchange) -> Reply | None:
+def account(x: Exchange) -> Reply | None:
     """Have the request recorded when it ends. Raises Unrecordable."""
     x.runtime.ledger.admit()
     x.at_end(_settle)

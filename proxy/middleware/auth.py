@@ -5,6 +5,7 @@ Keys of the configuration come first; the others are in the directory.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import ip_address
 
 from proxy.base.clock import wall
@@ -13,23 +14,45 @@ from proxy.base.secret import fingerprint
 from proxy.core.caller import ANONYMOUS, Caller, Directory
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
+from proxy.core.steps import Later
 
 _WHERE = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
+_BEARER = "Bearer "  # As nearly everybody writes it.
 
 
-async def auth(x: Exchange) -> Reply | None:
+def auth(x: Exchange) -> Later | None:
     """Find the caller. Raises NotAuthenticated, AccessDenied, StoreUnavailable."""
     callers = x.runtime.callers
     if callers is None:
         x.caller = ANONYMOUS
         return None
-    key = _key(x.incoming.headers)
-    if key is None:
+    headers = x.incoming.headers
+    given = headers.get("authorization")
+    key = given[7:].strip() if given is not None and given[:7] == _BEARER else None
+    if not key and not (key := _key(headers)):
         raise NotAuthenticated(f"no API key was given; {_WHERE}", code="missing_api_key")
     digest = fingerprint(key)
     caller = callers.get(digest)
-    if caller is None and x.runtime.directory is not None:
-        caller = await _look_up(x.runtime.directory, key, digest)
+    if caller is None and (directory := x.runtime.directory) is not None:
+        caller = directory.known(digest)
+        if caller is None:
+            return Later(partial(_look_up, directory=directory, key=key, digest=digest))
+    if caller is None or caller.expires is not None or caller.blocked or caller.networks:
+        _let_in(x, caller)
+    else:
+        x.caller = caller
+    return None
+
+
+async def _look_up(x: Exchange, directory: Directory, key: str, digest: bytes) -> Reply | None:
+    caller = None
+    if key.count(".") == 2:  # As a JWT in its compact form (RFC 7519) has.
+        caller = await directory.bearer(key)
+    _let_in(x, caller or await directory.find(digest))
+    return None
+
+
+def _let_in(x: Exchange, caller: Caller | None) -> None:
     if caller is None:
         raise NotAuthenticated("this API key is not known here; ask for one, or check for a typo")
     if caller.expires is not None and caller.expires <= wall():
@@ -39,14 +62,6 @@ async def auth(x: Exchange) -> Reply | None:
     if caller.networks:
         _refuse_strangers(x, caller)
     x.caller = caller
-    return None
-
-
-async def _look_up(directory: Directory, key: str, digest: bytes) -> Caller | None:
-    caller = directory.known(digest)
-    if caller is None and key.count(".") == 2:  # As a JWT in its compact form (RFC 7519) has.
-        caller = await directory.bearer(key)
-    return caller or await directory.find(digest)
 
 
 def _refuse_strangers(x: Exchange, caller: Caller) -> None:

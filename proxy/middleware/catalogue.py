@@ -12,7 +12,7 @@ from proxy.middleware.rules import unknown_model
 from proxy.wire.operations import MODELS
 
 
-async def catalogue(x: Exchange) -> Reply | None:
+def catalogue(x: Exchange) -> Reply | None:
     """Answer the operations on models. Raises AccessDenied, NotFound."""
     if x.operation is not MODELS:
         return None

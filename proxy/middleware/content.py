@@ -22,7 +22,7 @@ from proxy.wire.spoken import Spoken
 _HOLD = 1024 * 1024  # The relay holds as much of a JSON answer itself.
 
 
-async def content(x: Exchange) -> Reply | None:
+def content(x: Exchange) -> Reply | None:
     """Have what is said kept when the request ends. What names no model passes unread."""
     if x.operation.has_model:
         heard = Heard(x.operation, x.filters)

@@ -18,18 +18,28 @@ from proxy.core.exchange import Exchange
 from proxy.core.labels import LONGEST, Labels, label
 from proxy.core.reply import Reply
 from proxy.wire.body import Body
+from proxy.wire.own_fields import FIELDS, LABELS, MEMBERS, field
 
 _NOTHING: Mapping[str, object] = {}
 _MOST_TAGS = 16
 _IN_METADATA = ("agent_id", "session_id", "tags")
+_CUSTOMER, _AGENT, _SESSION, _TAGS = map(field, LABELS)
 
 
-async def labels(x: Exchange) -> Reply | None:
-    """Fill in `x.labels`. Raises BadRequest."""
-    customer, agent = _given(x, "x-llm-proxy-customer"), _given(x, "x-llm-proxy-agent")
-    session, tags = _given(x, "x-llm-proxy-session"), _given(x, "x-llm-proxy-tags")
-    said = _metadata(x.body) if isinstance(x.body, Body) else _NOTHING
-    own = x.caller
+def labels(x: Exchange) -> Reply | None:
+    """Fill in `x.labels` and `x.unmarked`. Raises BadRequest."""
+    headers, body, own = x.incoming.headers, x.body, x.caller
+    for name in FIELDS:
+        if name in headers:
+            break
+    else:
+        x.unmarked = type(body) is not Body or MEMBERS.isdisjoint(body.given)
+        if x.unmarked and not (own.agent or own.tags):
+            return None
+    customer, agent, session, tags = (
+        _given(x, name) for name in (_CUSTOMER, _AGENT, _SESSION, _TAGS)
+    )
+    said = _metadata(body) if isinstance(body, Body) else _NOTHING
     if not (customer or agent or session or tags or said or own.agent or own.tags):
         return None
     x.labels = Labels(

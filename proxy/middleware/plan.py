@@ -8,11 +8,11 @@ from proxy.middleware.rules import unknown_model
 from proxy.middleware.unnamed import target_of_unnamed
 
 
-async def plan(x: Exchange) -> Reply | None:
+def plan(x: Exchange) -> Reply | None:
     """Fill in `x.plan`. Raises BadRequest, NotFound, OperatorError."""
     route, planner = x.route, x.runtime.planner
-    if route is not None and x.model is not None and route.model != x.model and x.rule is None:
-        _refuse_slip(x, x.model, route)
+    if route is not None and not route.reachable:
+        _refuse_slip(x, route)
     if route is not None and planner is not None:
         x.plan = planner.plan(x, route)
         return None
@@ -27,11 +27,11 @@ async def plan(x: Exchange) -> Reply | None:
     return None
 
 
-def _refuse_slip(x: Exchange, asked: str, route: Route) -> None:
+def _refuse_slip(x: Exchange, route: Route) -> None:
     """Only a pattern took the name: as likely a slip of the pen as a provider that is off."""
-    if all(target.provider.off is not None for target in route.targets):
+    if x.model is not None and route.model != x.model and x.rule is None:
         why = f"no provider can be asked for it ({_reasons(route.targets)})"
-        raise unknown_model(x, asked, why)
+        raise unknown_model(x, x.model, why)
 
 
 def _reasons(targets: tuple[Target, ...]) -> str:

@@ -11,7 +11,7 @@ AUTO = "auto"
 _LONGEST = 256
 
 
-async def rules(x: Exchange) -> Reply | None:
+def rules(x: Exchange) -> Reply | None:
     """Fill in `x.rule` and `x.route`. Raises NotFound for a name that is not configured, BadRequest
     for one that no header could carry.
 

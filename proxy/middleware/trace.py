@@ -7,7 +7,7 @@ import re
 
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
-from proxy.core.tracing import Fields, Trace, new_span, new_trace
+from proxy.core.tracing import Fields, Trace, begun, new_span
 
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
@@ -15,19 +15,25 @@ _TRACEPARENT = re.compile(
 )
 
 
-async def trace(x: Exchange) -> Reply | None:
+def trace(x: Exchange) -> Reply | None:
     """Fill in `x.trace`."""
-    parent = x.incoming.headers.get("traceparent")
-    found = _TRACEPARENT.fullmatch(parent) if parent is not None else None
-    spans = x.runtime.spans
-    if parent is None or found is None:
-        if spans:
-            x.trace = Trace(new_trace(), span=new_span())
-        return None
-    span = new_span() if spans else None
-    trace_id, caller, flags = found.groups()
-    x.trace = Trace(trace_id, caller, span, flags, _given(x, parent))
+    headers = x.incoming.headers
+    goes_on = "traceparent" in headers and _goes_on(x, headers["traceparent"])
+    if not goes_on and x.runtime.spans:
+        x.trace = begun()
     return None
+
+
+def _goes_on(x: Exchange, parent: str) -> bool:
+    """The caller's trace goes on here. False: that is none."""
+    found = _TRACEPARENT.fullmatch(parent)
+    if found is None:
+        return False
+    trace_id, caller, flags = found.groups()
+    spans = x.runtime.spans
+    span, first = (new_span(), new_span()) if spans else (None, None)
+    x.trace = Trace(trace_id, caller, span, flags, _given(x, parent), first)
+    return True
 
 
 def _given(x: Exchange, parent: str) -> Fields:

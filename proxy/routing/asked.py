@@ -156,9 +156,13 @@ class RequestPlanner:
 
     def plan(self, x: Exchange, route: Route, /) -> tuple[Target, ...]:
         """The targets that can take the request, in the order to try them."""
-        now = monotonic()
-        if x.rule is None and self._is_plain(x, route, now):
+        # What could be asked when the request came can be asked now: no clock is read for it.
+        only = self._planner.only(route, x.arrived) if x.rule is None else None
+        if only is not None and (
+            (x.unmarked and only.context_window is None) or self._suits(x, only)
+        ):
             return route.targets
+        now = monotonic()
         plan = self.look(x, route, self.ask(x), now)
         if plan.dropped:
             x.dropped += [(each.target, each.reason) for each in plan.dropped]
@@ -166,14 +170,9 @@ class RequestPlanner:
             raise nothing_left(plan.dropped, now)
         return plan.targets
 
-    def _is_plain(self, x: Exchange, route: Route, now: float) -> bool:
-        """Whether there is but one target, and nothing that could be in its way."""
-        only = self._planner.only(route)
-        if only is None:
+    def _suits(self, x: Exchange, only: Target) -> bool:
+        """Whether the one target that there is can take the request, and nothing else is wished."""
+        if only.context_window is not None and self.ask(x).longest > only.context_window:
             return False
-        target, window = only
-        if target.health.why_not(now) is not None:
-            return False
-        if window is not None and self.ask(x).longest > window:
-            return False
-        return wishes_of(x.incoming, x.body if isinstance(x.body, Body) else None) is None
+        body = x.body if isinstance(x.body, Body) else None
+        return x.unmarked or wishes_of(x.incoming, body) is None

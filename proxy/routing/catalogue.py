@@ -34,7 +34,8 @@ class Models:
 
     def route(self, asked: str) -> Route | None:
         """The route of a model name, or None if unknown."""
-        return self._known.get(asked) or self._find(asked)
+        known = self._known
+        return known[asked] if asked in known else self._find(asked)
 
     def _find(self, asked: str) -> Route | None:
         for before, after, pattern in self._patterns:

@@ -63,7 +63,7 @@ class Planner:
         self._catalogue = catalogue
         self._strategies = strategies
         self._usual = Weighted()
-        self._prepared: dict[int, _Prepared] = {}
+        self._prepared: dict[Route, _Prepared] = {}
 
     def plan(
         self,
@@ -89,11 +89,14 @@ class Planner:
         plan = self._checked(ready, ask, checks, wishes, fallbacks)
         return plan if plan.targets else _last_resort(plan.dropped, now)
 
-    def only(self, route: Route) -> tuple[Target, int | None] | None:
-        """The one target of a route of which nothing is declared, and its window; None: there is
-        more to think about."""
-        ready = self._known(route)
-        return (ready.only, ready.window) if ready.only is not None else None
+    def only(self, route: Route, now: float) -> Target | None:
+        """The one target of a route of which nothing is declared but a window, as long as it may be
+        asked; None: there is more to think about."""
+        try:
+            only = self._prepared[route].only
+        except KeyError:
+            only = self._known(route).only
+        return only if only is not None and only.health.why_not(now) is None else None
 
     def _usual_plan(self, ready: _Prepared, ask: Ask, now: float) -> Plan | None:
         """Where nothing is declared and nothing wished; None: something may be in the way."""
@@ -112,13 +115,12 @@ class Planner:
         return self._strategies.get(route.model, self._usual)
 
     def _known(self, route: Route) -> _Prepared:
-        # By identity: a route is large to hash, and as long as it is kept nobody else has its id.
-        ready = self._prepared.get(id(route))
+        ready = self._prepared.get(route)
         if ready is not None:
             return ready
         if len(self._prepared) >= _MOST_KEPT:
             self._prepared.clear()
-        ready = self._prepared[id(route)] = _Prepared(route, self.strategy(route))
+        ready = self._prepared[route] = _Prepared(route, self.strategy(route))
         return ready
 
     def _checked(

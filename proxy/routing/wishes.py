@@ -24,6 +24,7 @@ from typing import NamedTuple
 from proxy.base.errors import BadRequest
 from proxy.core.exchange import Incoming
 from proxy.wire.body import Body
+from proxy.wire.own_fields import WISHES, field
 
 _NANO = 10**9
 _MOST_USD = 1_000_000
@@ -163,9 +164,5 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
 }
 
 
-def _header(name: str) -> str:
-    return f"x-llm-proxy-{name.replace('_', '-')}"
-
-
-_WISHES = tuple((name, _header(name), read) for name, read in _READERS.items())
+_WISHES = tuple((name, field(name), _READERS[name]) for name in WISHES)
 _HEADERS = tuple(header for _, header, _ in _WISHES)

@@ -76,11 +76,15 @@ class Arrival:
         name = transport.get_extra_info("peername") if transport is not None else None
         return name[0] if isinstance(name, tuple) else None
 
-    async def read(self, limit: int) -> bytes:
-        """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
+    def take(self, limit: int) -> bytes | None:
+        """The whole body, if it came with the head, as small bodies do."""
         payload = self.payload
         if self.length is not None and self.length <= limit and payload.is_eof():
-            return payload.read_nowait()  # It came with the head, as small bodies do.
+            return payload.read_nowait()
+        return None
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
         pieces = [piece async for piece in self.chunks(limit)]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -24,18 +24,18 @@ _CHOICES = ("n", "best_of")
 _MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def check(body: Body, operation: str) -> None:
-    """Raises BadRequest for a cap or a number of choices that is none."""
-    _ = asked_of(body, operation)
-
-
 def asked_of(body: Body, operation: str) -> tuple[int | None, int]:
     """The largest cap on the output of one choice, or None, and how many choices each prompt has.
     Read once, and again after a change. Raises BadRequest."""
-    if body.asked is None:
-        cap = body.largest(CAPS.get(operation, ()), MOST_TOKENS)
-        body.asked = cap, body.largest(_CHOICES, MOST_CHOICES) or 1
-    return body.asked
+    asked, given = body.asked, body.given
+    if asked is None:
+        cap, choices = None, 1
+        if operation in CAPS:
+            cap = body.largest(CAPS[operation], MOST_TOKENS)
+        if "n" in given or "best_of" in given:
+            choices = body.largest(_CHOICES, MOST_CHOICES) or 1
+        body.asked = asked = cap, choices
+    return asked
 
 
 def members(text: bytes | None) -> int:

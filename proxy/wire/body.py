@@ -11,7 +11,7 @@ invalid UTF-8. Otherwise a caller could show us one model and the vendor another
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,13 +19,21 @@ import msgspec
 from proxy.base.errors import BadRequest
 
 T = TypeVar("T")
-Mark = tuple[bytes, dict[str, msgspec.Raw], tuple[int | None, int] | None]
+Members = Mapping[str, msgspec.Raw]
+Mark = tuple[bytes, Members, tuple[int | None, int] | None]
 
+_ENCODER = msgspec.json.Encoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _TEXT = msgspec.json.Decoder(str)
-_WHOLE = msgspec.json.Decoder(int)
-_FLAG = msgspec.json.Decoder(bool)
+_TEXT_OR_NULL: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_WHOLE_OR_NULL: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
+_FLAG_OR_NULL: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
+_OBJECT_OR_NULL: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Decoder(
+    dict[str, Any] | None
+)
+_MEMBERS_OR_NULL: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(
+    dict[str, msgspec.Raw] | None
+)
 _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
@@ -45,101 +53,115 @@ _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 class Body:
-    """A JSON object as it came and as it will leave."""
+    """A JSON object as it came and as it will leave. `given`: its members, to look at."""
 
-    __slots__ = ("_members", "_plain", "asked", "raw")
+    __slots__ = ("_plain", "asked", "given", "raw")
 
     def __init__(self, raw: bytes) -> None:
         """Parse `raw`. Raises BadRequest unless it is one JSON object without tricks."""
         self.raw = raw
         self.asked: tuple[int | None, int] | None = None  # See wire/asked.py.
-        self._members = _decode(raw)
-        spare = _spare(raw, self._members)
+        try:
+            if not raw.isascii():
+                raw.decode()  # msgspec does not look into values that it skips.
+            self.given: Members = _MEMBERS.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise _no_object(error) from None
+        # Compact JSON has none to spare, and so nearly every body is cleared at once.
+        spare = len(raw) - _least(raw, self.given)
         self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
         if spare >= _SHORTEST_DOUBLE and _might_double(raw):
             self._refuse_doubles()
 
     def text(self, name: str) -> str | None:
         """A string member, or None when absent or null. Raises BadRequest for another type."""
-        return self._read(name, _TEXT, "a string")
+        if name not in self.given:
+            return None
+        try:
+            return _TEXT_OR_NULL.decode(self.given[name])
+        except msgspec.ValidationError:
+            raise _wrong(name, "a string") from None
 
     def flag(self, name: str) -> bool:
         """A boolean member; False when absent or null. Raises BadRequest for another type."""
-        return self._read(name, _FLAG, "a boolean") is True
+        return name in self.given and self._read(name, _FLAG_OR_NULL, "a boolean") is True
 
     def count(self, name: str, most: int) -> int | None:
         """A whole number from 1 to `most`, or None when absent or null. Raises BadRequest."""
-        if name not in self._members:
-            return None
-        number = self._read(name, _WHOLE, f"a whole number from 1 to {most}")
-        if number is not None and not 1 <= number <= most:
-            raise BadRequest(
-                f"`{name}` must be a whole number from 1 to {most}",
-                code="invalid_value",
-                param=name,
-            )
-        return number
+        return self.largest((name,), most)
 
     def largest(self, names: Iterable[str], most: int) -> int | None:
         """The largest of these counts, or None where there is none. Raises BadRequest."""
-        members, largest = self._members, None
+        given, largest = self.given, None
         for name in names:
-            if name in members:
-                number = self.count(name, most)
-                if number is not None and (largest is None or number > largest):
-                    largest = number
+            if name not in given:
+                continue
+            try:
+                number = _WHOLE_OR_NULL.decode(given[name])
+            except msgspec.ValidationError:
+                raise _wrong(name, f"a whole number from 1 to {most}") from None
+            if number is None:
+                continue
+            if not 1 <= number <= most:
+                raise _wrong(name, f"a whole number from 1 to {most}", "invalid_value")
+            if largest is None or number > largest:
+                largest = number
         return largest
 
     def members(self, name: str) -> dict[str, msgspec.Raw] | None:
         """An object member, shallow. Raises BadRequest for another type."""
-        return self._read(name, _MEMBERS, "an object")
+        if name not in self.given:
+            return None
+        return self._read(name, _MEMBERS_OR_NULL, "an object")
 
     def value(self, name: str) -> bytes | None:
         """The JSON text of a member, as it came; None when absent."""
-        raw = self._members.get(name)
+        raw = self.given.get(name)
         return None if raw is None else bytes(raw)
 
     def object(self, name: str) -> dict[str, Any] | None:
         """An object member, decoded to the bottom. Raises BadRequest for another type."""
-        return self._read(name, _OBJECT, "an object")
+        if name not in self.given:
+            return None
+        return self._read(name, _OBJECT_OR_NULL, "an object")
 
     def __contains__(self, name: str) -> bool:
-        return name in self._members
+        return name in self.given
 
     def has_any(self, names: frozenset[str]) -> bool:
         """Whether one of these members is there."""
-        return not names.isdisjoint(self._members)
+        return not names.isdisjoint(self.given)
 
     def set(self, name: str, value: bytes) -> None:
         """Give member `name` the JSON text `value`; everything else stays byte for byte."""
-        old = self._members.get(name)
-        wanted = {**self._members, name: msgspec.Raw(value)}
+        old = self.given.get(name)
+        wanted = {**self.given, name: msgspec.Raw(value)}
         raw = _append(self.raw, name, value) if old is None else self._splice(name, old, value)
         self.raw = raw if raw is not None else msgspec.json.encode(wanted)
-        self._members = wanted
+        self.given = wanted
         self.asked = None
 
     def remove(self, name: str) -> None:
         """Take member `name` out, if it is there; the others stay byte for byte."""
-        old = self._members.get(name)
+        old = self.given.get(name)
         if old is None:
             return
-        wanted = {other: value for other, value in self._members.items() if other != name}
+        wanted = {other: value for other, value in self.given.items() if other != name}
         at, _ = self._walk(name)
         if at is None:
             self.raw = msgspec.json.encode(wanted)
         else:
             self.raw = _without(self.raw, self._gap_and_place(name)[0], at + _length(old))
-        self._members = wanted
+        self.given = wanted
         self.asked = None
 
     def mark(self) -> Mark:
         """What `restore` needs to undo all changes made from here on. Nothing is copied."""
-        return self.raw, self._members, self.asked
+        return self.raw, self.given, self.asked
 
     def restore(self, mark: Mark) -> None:
         """Be again as at this mark."""
-        self.raw, self._members, self.asked = mark
+        self.raw, self.given, self.asked = mark
 
     def _splice(self, name: str, old: msgspec.Raw, new: bytes) -> bytes | None:
         at, _ = self._walk(name)
@@ -149,7 +171,7 @@ class Body:
         """Where the value in front of member `name` ends, and where its own begins; each stands
         where it should. Values are not looked at, however long they are."""
         end = 0
-        for other, value in self._members.items():
+        for other, value in self.given.items():
             match = _MEMBER_NAME.match(self.raw, end)
             assert match is not None
             if other == name:
@@ -170,7 +192,7 @@ class Body:
         raw, end, found = self.raw, 0, None
         if self._plain and wanted is not None:
             return self._gap_and_place(wanted)[1], None
-        for name, value in self._members.items():
+        for name, value in self.given.items():
             match = _MEMBER_NAME.match(raw, end)
             assert match is not None  # There are at least as many members as names.
             text, start = bytes(value), match.end()
@@ -183,46 +205,44 @@ class Body:
         more = _MEMBER_NAME.match(raw, end)
         return (found, None) if more is None else (None, _TEXT.decode(more[1]))
 
-    def _read(self, name: str, decoder: msgspec.json.Decoder[T], what: str) -> T | None:
-        raw = self._members.get(name)
-        if raw is None or bytes(raw) == b"null":
-            return None
+    def _read(self, name: str, decoder: msgspec.json.Decoder[T], what: str) -> T:
+        """A member that is there."""
         try:
-            return decoder.decode(raw)
+            return decoder.decode(self.given[name])
         except msgspec.ValidationError:
-            raise BadRequest(f"`{name}` must be {what}", code="invalid_type", param=name) from None
+            raise _wrong(name, what) from None
 
 
-def _decode(raw: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        if not raw.isascii():
-            raw.decode()  # msgspec does not look into values that it skips.
-        return _MEMBERS.decode(raw)
-    except msgspec.ValidationError:
-        raise BadRequest("the body must be a JSON object", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from None
-    except UnicodeDecodeError as error:
-        raise BadRequest(
-            f"the body is not valid UTF-8 (byte {error.start})", code="invalid_json"
-        ) from None
-    except RecursionError:
-        raise BadRequest("the body is nested too deeply", code="invalid_json") from None
+def _wrong(name: str, what: str, code: str = "invalid_type") -> BadRequest:
+    return BadRequest(f"`{name}` must be {what}", code=code, param=name)
+
+
+def _no_object(error: Exception) -> BadRequest:
+    if isinstance(error, msgspec.ValidationError):
+        why = "the body must be a JSON object"
+    elif isinstance(error, UnicodeDecodeError):
+        why = f"the body is not valid UTF-8 (byte {error.start})"
+    elif isinstance(error, RecursionError):
+        why = "the body is nested too deeply"
+    else:
+        why = f"the body is not valid JSON: {error}"
+    return BadRequest(why, code="invalid_json")
 
 
 def _length(value: msgspec.Raw) -> int:
     return memoryview(value).nbytes
 
 
-def _spare(raw: bytes, members: dict[str, msgspec.Raw]) -> int:
-    """How many bytes of the text no member accounts for. A doubled member leaves some; compact JSON
-    has none to spare, so nearly every body is cleared by adding up lengths."""
+def _least(raw: bytes, members: Members) -> int:
+    """The fewest bytes that a text of these members has; what a longer one has to spare may be a
+    doubled member. So nearly every body is cleared by its length."""
     if len(raw) <= _SHORT:
-        values = len(b"".join(members.values()))  # One copy of a kilobyte is soon made.
-    else:
-        values = sum([memoryview(value).nbytes for value in members.values()])
+        # A kilobyte is soon copied. Values are copied as they are, and no name is ever written in
+        # more bytes than the shortest of its spellings has.
+        return len(_ENCODER.encode(members))
+    values = sum([memoryview(value).nbytes for value in members.values()])
     # Quotes, colon and a comma or the last brace for each, and the first brace.
-    return len(raw) - values - sum(map(len, members)) - 4 * len(members) - 1
+    return values + sum(map(len, members)) + 4 * len(members) + 1
 
 
 def _might_double(raw: bytes) -> bool:

@@ -82,15 +82,15 @@ ROOTS = frozenset(
     )
 )
 
-_POST = {prefix + op.path: op for op in WITH_MODEL for prefix in ("/v1", "")}
+_POST = {prefix + op.path: (op, op.path) for op in WITH_MODEL for prefix in ("/v1", "")}
 
 
 def find(method: str, path: str) -> tuple[Operation, str] | None:
     """The operation of a request and its path below /v1 (with a leading slash), or None.
 
     `path` is the raw path, percent-encoding kept, without the query."""
-    if method == "POST" and (operation := _POST.get(path)) is not None:
-        return operation, operation.path
+    if method == "POST" and path in _POST:
+        return _POST[path]
     below = _below_v1(path)
     if below is None:
         return None

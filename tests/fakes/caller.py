@@ -76,8 +76,9 @@ class FakeIncoming:
     def __init__(
         self, body: bytes | Sequence[bytes] = b"", path: str = "/chat/completions",
         headers: Iterable[tuple[str, str]] = (), *, method: str = "POST", query: str = "",
-        length: int | None = -1, peer: str | None = "127.0.0.1",
+        length: int | None = -1, peer: str | None = "127.0.0.1", here: bool = False,
     ) -> None:  # fmt: skip
+        """`here`: the body came with the head."""
         self.id = "req_test"
         self.method = method
         self.path = path
@@ -88,12 +89,17 @@ class FakeIncoming:
             (name.encode(), words.encode("utf-8", "surrogateescape")) for name, words in fields
         )
         self._peer = peer
+        self._here = here
         self.pieces = [body] if isinstance(body, bytes) else list(body)
         self.length: int | None = sum(map(len, self.pieces)) if length == -1 else length
 
     @property
     def peer(self) -> str | None:
         return self._peer
+
+    def take(self, limit: int) -> bytes | None:
+        data = b"".join(self.pieces)
+        return data if self._here and len(data) <= limit else None
 
     async def read(self, limit: int) -> bytes:
         return b"".join([piece async for piece in self.chunks(limit)])

@@ -6,7 +6,8 @@ from proxy.build.order import middlewares
 from proxy.core.caller import Callers
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Timeouts
-from proxy.core.runtime import Middleware, Runtime
+from proxy.core.runtime import Runtime
+from proxy.core.steps import Step
 from proxy.core.target import Provider, Route, Target
 from proxy.providers.keyring import Keys
 from proxy.providers.openai import OpenAIAdapter
@@ -36,7 +37,7 @@ def runtime(
     models: Mapping[str, tuple[Target, ...]],
     passthrough: Target | None = None,
     callers: Callers | None = None,
-    steps: tuple[Middleware, ...] | None = None,
+    steps: tuple[Step, ...] | None = None,
     max_body: int = 1_000_000,
 ) -> Runtime:
     """A runtime; `steps` in place of all middlewares that are built."""

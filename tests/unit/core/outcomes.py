@@ -6,7 +6,7 @@ from proxy.build.order import middlewares
 from proxy.core.exchange import Exchange
 from proxy.core.life import serve
 from proxy.core.reply import Reply
-from proxy.core.runtime import Middleware
+from proxy.core.steps import Step
 from proxy.core.target import Target
 from tests.fakes.caller import FakeIncoming, FakeOut
 from tests.fakes.exchange import exchange, provider, runtime
@@ -27,7 +27,7 @@ class Case:
     replies: list[list[FakeAnswer | Exception]]
     incoming: FakeIncoming = field(default_factory=lambda: FakeIncoming(CHAT))
     gone: BaseException | None = None
-    last_step: Middleware | None = None
+    last_step: Step | None = None
 
     def __post_init__(self) -> None:
         self.out = FakeOut(self.gone)
@@ -44,7 +44,7 @@ class Case:
             self.incoming,
         )
 
-    async def _first(self, x: Exchange) -> Reply | None:
+    def _first(self, x: Exchange) -> Reply | None:
         x.at_end(lambda _: self.ended.append("first"))
         x.at_end(lambda _: self.ended.append("second"))
         return None

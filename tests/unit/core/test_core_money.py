@@ -128,7 +128,7 @@ async def test_what_we_end_ourselves_in_the_last_read_is_no_good_end() -> None:
         def finish(self) -> bytes:
             return b""
 
-    async def metered(x: Exchange) -> Reply | None:
+    def metered(x: Exchange) -> Reply | None:
         x.on_reply(lambda _: x.filter(Spent()))
         return None
 

@@ -21,6 +21,7 @@ from proxy.base.errors import (
 from proxy.base.errors import Unreachable as Away
 from proxy.core.dispatch import Tries
 from proxy.core.exchange import Exchange
+from proxy.core.steps import Later
 from proxy.core.upload import FormUpload
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
@@ -140,7 +141,7 @@ async def test_what_broke_before_its_content_goes_to_the_next(trouble: UpstreamE
 async def test_an_upload_that_has_begun_is_never_sent_again() -> None:
     case = Case([[Reset("r")], [FakeAnswer([OK])]], FakeIncoming([FORM], *UPLOAD))
 
-    async def used_up(x: Exchange) -> None:
+    def used_up(x: Exchange) -> None:
         assert isinstance(x.body, FormUpload)
         x.body.started = True
 
@@ -206,7 +207,7 @@ async def test_a_bug_is_settled_too() -> None:
     async def bug(_: object) -> None:
         raise ZeroDivisionError
 
-    case = Case([[]], last_step=bug)
+    case = Case([[]], last_step=Later(bug))
     with pytest.raises(ZeroDivisionError):
         await case.run()
     case.check()
@@ -222,7 +223,7 @@ async def test_an_end_action_that_fails_hides_no_other(caplog: pytest.LogCapture
 
 
 async def test_an_empty_plan_is_our_own_mistake() -> None:
-    async def no_plan(x: object) -> None:
+    def no_plan(x: object) -> None:
         case.x.plan = ()
 
     case = Case([[]], FakeIncoming(CHAT), last_step=no_plan)

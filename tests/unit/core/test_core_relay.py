@@ -10,6 +10,7 @@ from proxy.base.errors import Cut, Malformed, NotFound, Refused, TimedOut, Upstr
 from proxy.core import stream as stream_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
+from proxy.core.steps import Later
 from proxy.wire.sse import WholeEvents
 from tests.fakes.caller import FakeIncoming, FakeOut
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
@@ -259,7 +260,7 @@ async def test_an_answer_of_our_own_is_sent_whole() -> None:
     async def answer(_: object) -> Reply:
         return json_reply(b"[]", 203)
 
-    case = Case([[]], last_step=answer)
+    case = Case([[]], last_step=Later(answer))
     await case.run()
     case.check()
     assert (case.out.status, case.out.body, case.out.did) == (203, b"[]", ["whole"])

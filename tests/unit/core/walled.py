@@ -16,7 +16,7 @@ from proxy.core.policy import USUAL, Policy
 from proxy.core.ports import Answer, Outgoing, Timeouts
 from proxy.core.quota import Calendar, Rule, Scope, Walls
 from proxy.core.rules import Rule as Decision
-from proxy.core.runtime import Middleware
+from proxy.core.steps import Step
 from proxy.core.target import Route, Target
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
@@ -94,7 +94,7 @@ class Request:
     body: bytes
     budget: int = 1_000_000
     rule: Decision | None = None
-    last_step: Middleware | None = None
+    last_step: Step | None = None
     name: str = "m"  # What vendors call the last model.
     out: FakeOut = field(default_factory=FakeOut)
 
@@ -132,10 +132,10 @@ class Request:
         )
 
     async def run(self) -> None:
-        async def known(x: Exchange) -> None:
+        def known(x: Exchange) -> None:
             x.caller, x.rule = self.caller, self.rule
 
-        async def planned(x: Exchange) -> None:
+        def planned(x: Exchange) -> None:
             x.plan = self.targets
 
         steps = self.x.runtime.middlewares

@@ -15,6 +15,7 @@ from proxy.config.load import load
 from proxy.core.caller import Access
 from proxy.core.exchange import Exchange
 from proxy.core.runtime import Runtime
+from proxy.core.steps import take
 from proxy.middleware.auth import auth
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import exchange
@@ -44,7 +45,7 @@ jwt:
 
 async def admitted(run: Runtime, key: str) -> Exchange:
     x = exchange(run, FakeIncoming(headers=[("authorization", f"Bearer {key}")]))
-    await auth(x)
+    await take(auth, x)
     return x
 
 

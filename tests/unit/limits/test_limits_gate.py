@@ -158,7 +158,7 @@ def listing(scope: Scope, error: type[ProxyError] = AccessDenied) -> Exchange:
 )  # fmt: skip
 async def test_who_is_blocked_is_not_told_the_models(scope: Scope) -> None:
     with pytest.raises(AccessDenied, match="is blocked"):
-        await catalogue(listing(scope))
+        catalogue(listing(scope))
 
 
 async def test_models_are_told_to_others_and_while_walls_are_not_known() -> None:
@@ -166,7 +166,7 @@ async def test_models_are_told_to_others_and_while_walls_are_not_known() -> None
         listing(Scope("team", "blue")),
         listing(Scope("team", "red"), StoreUnavailable),
     ):
-        reply = await catalogue(x)
+        reply = catalogue(x)
         assert reply is not None and reply.status == 200
         assert x.grant is None  # Nothing is counted.
 

@@ -40,9 +40,9 @@ def asked(
 async def may(routes: Iterable[Route], caller: Caller, model: str) -> bool:
     """Whether a request for the model passes `rules` and `access`."""
     x = asked(routes, caller, model)
-    await rules(x)
+    rules(x)
     try:
-        await access(x)
+        access(x)
     except AccessDenied as error:
         assert (error.status, error.code) == (403, "key_model_access_denied")
         assert error.param == "model"
@@ -52,7 +52,7 @@ async def may(routes: Iterable[Route], caller: Caller, model: str) -> bool:
 
 async def listed(routes: Iterable[Route], caller: Caller) -> list[str]:
     """What `GET /v1/models` shows."""
-    reply = await catalogue(asked(routes, caller, path="/models", method="GET"))
+    reply = catalogue(asked(routes, caller, path="/models", method="GET"))
     assert reply is not None
     cards: list[dict[str, Any]] = loads(reply.body)["data"]
     return [card["id"] for card in cards]
@@ -61,7 +61,7 @@ async def listed(routes: Iterable[Route], caller: Caller) -> list[str]:
 async def found(routes: Iterable[Route], caller: Caller, model: str) -> bool:
     """Whether `GET /v1/models/{model}` shows it."""
     try:
-        reply = await catalogue(asked(routes, caller, path=f"/models/{model}", method="GET"))
+        reply = catalogue(asked(routes, caller, path=f"/models/{model}", method="GET"))
     except AccessDenied:
         return False
     assert reply is not None
@@ -95,9 +95,9 @@ async def test_a_pattern_remembered_keeps_its_level() -> None:
 
 async def test_the_message_names_the_level() -> None:
     x = asked([Route("m", TARGETS, Access.CLASSIFIED)], Caller("c", ALL), "m")
-    await rules(x)
+    rules(x)
     with pytest.raises(AccessDenied, match="`m` is classified"):
-        await access(x)
+        access(x)
 
 
 def named(user: str | None, *roles: str) -> Caller:
@@ -167,7 +167,7 @@ async def test_no_hint_names_a_model_that_the_caller_is_not_cleared_for() -> Non
     routes = [Route("gpt-secret", TARGETS, Access.CLASSIFIED)]
     for clearance, told in ((Access.INTERNAL, False), (Access.CLASSIFIED, True)):
         with pytest.raises(NotFound) as caught:
-            await rules(asked(routes, Caller("c", ALL, clearance=clearance), "gpt-secre"))
+            rules(asked(routes, Caller("c", ALL, clearance=clearance), "gpt-secre"))
         assert ("gpt-secret" in caught.value.message) is told
 
 
@@ -191,10 +191,10 @@ async def test_what_names_no_model_could_reach_any(
 ) -> None:
     for x in (asked(routes, caller), asked(routes, caller, path="/images/edits")):
         if allowed:
-            assert await access(x) is None
+            assert access(x) is None
             continue
         with pytest.raises(AccessDenied) as caught:
-            await access(x)
+            access(x)
         assert caught.value.code == "key_operation_access_denied"
 
 
@@ -219,12 +219,12 @@ async def test_only_models_of_the_provider_that_is_asked_count(
     headers = [("x-llm-proxy-provider", asked_for)] if asked_for is not None else []
     x = asked(routes, Caller("c", ALL), headers=headers)
     if allowed:
-        assert await access(x) is None
-        assert await plan(x) is None
+        assert access(x) is None
+        assert plan(x) is None
         assert [target.provider.name for target in x.plan] == [asked_for or "p"]
         return
     with pytest.raises(AccessDenied, match="cleared for every model of the provider"):
-        await access(x)
+        access(x)
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ async def test_operations(operations: tuple[str, ...] | None, path: str, allowed
     caller = Caller("c", ALL, operations=None if operations is None else frozenset(operations))
     x = asked([Route("m", TARGETS)], caller, path=path)
     if allowed:
-        assert await access(x) is None
+        assert access(x) is None
         return
     with pytest.raises(AccessDenied) as caught:
-        await access(x)
+        access(x)
     assert caught.value.code == "key_operation_access_denied"
     assert x.operation.name in caught.value.message
 

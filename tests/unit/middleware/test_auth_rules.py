@@ -12,6 +12,7 @@ from proxy.base.errors import AccessDenied, NotAuthenticated, StoreUnavailable
 from proxy.base.secret import fingerprint
 from proxy.core.caller import UNKNOWN, Caller, ModelPatterns
 from proxy.core.exchange import Exchange
+from proxy.core.steps import take
 from proxy.middleware.auth import auth
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import exchange, runtime
@@ -54,11 +55,11 @@ def asked(caller: Caller, peer: str | None = "127.0.0.1") -> Exchange:
 async def test_addresses(network: str, peer: str | None, allowed: bool) -> None:
     x = asked(replace(CALLER, networks=(ip_network(network),)), peer)
     if allowed:
-        await auth(x)
+        await take(auth, x)
         assert x.caller.name == "a"
         return
     with pytest.raises(AccessDenied) as caught:
-        await auth(x)
+        await take(auth, x)
     assert (caught.value.status, caught.value.code) == (403, "key_ip_access_denied")
     assert x.caller is UNKNOWN
 
@@ -66,12 +67,12 @@ async def test_addresses(network: str, peer: str | None, allowed: bool) -> None:
 async def test_one_of_several_networks_is_enough() -> None:
     networks = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
     for peer in ("10.1.2.3", "2001:db8::1"):
-        await auth(asked(replace(CALLER, networks=networks), peer))
+        await take(auth, asked(replace(CALLER, networks=networks), peer))
 
 
 async def test_without_networks_the_address_does_not_matter() -> None:
     x = asked(CALLER, None)
-    await auth(x)
+    await take(auth, x)
     assert x.caller is CALLER
 
 
@@ -81,13 +82,13 @@ async def test_headers_are_no_address(header: str) -> None:
     run = runtime({}, callers={fingerprint(KEY): caller})
     incoming = FakeIncoming(headers=[("x-api-key", KEY), (header, "192.0.2.7")])
     with pytest.raises(AccessDenied):
-        await auth(exchange(run, incoming))
+        await take(auth, exchange(run, incoming))
 
 
 async def test_blocked() -> None:
     x = asked(replace(CALLER, blocked=True))
     with pytest.raises(AccessDenied) as caught:
-        await auth(x)
+        await take(auth, x)
     assert (caught.value.status, caught.value.code) == (403, "key_blocked")
     assert x.caller is UNKNOWN
 
@@ -96,9 +97,9 @@ async def test_expired_is_told_before_blocked() -> None:
     for blocked in (False, True):
         x = asked(replace(CALLER, expires=wall() - 0.001, blocked=blocked))
         with pytest.raises(NotAuthenticated) as caught:
-            await auth(x)
+            await take(auth, x)
         assert caught.value.code == "expired_key"
-    await auth(asked(replace(CALLER, expires=wall() + 60)))
+    await take(auth, asked(replace(CALLER, expires=wall() + 60)))
 
 
 class Directory:
@@ -137,7 +138,7 @@ class Directory:
 async def let_in(directory: Directory, key: str) -> str:
     run = replace(runtime({}, callers={fingerprint(KEY): CALLER}), directory=directory)
     x = exchange(run, FakeIncoming(headers=[("authorization", f"Bearer {key}")]))
-    await auth(x)
+    await take(auth, x)
     return x.caller.name
 
 

@@ -13,7 +13,7 @@ from proxy.build.order import middlewares
 from proxy.core.exchange import Exchange
 from proxy.core.life import serve
 from proxy.core.reply import Reply, json_reply
-from proxy.core.runtime import Middleware
+from proxy.core.steps import Step
 from proxy.core.target import Target
 from proxy.middleware.content import Heard, content
 from proxy.wire.record import Content
@@ -40,7 +40,7 @@ def request(*, stream: bool = False, **more: Any) -> FakeIncoming:
 async def served(
     answer: FakeAnswer | Exception,
     incoming: FakeIncoming | None = None,
-    steps: tuple[Middleware, ...] = FULL,
+    steps: tuple[Step, ...] = FULL,
     out: FakeOut | None = None,
 ) -> Exchange:
     target = Target(provider("p", FakeTransport(answer)), "m")
@@ -142,7 +142,7 @@ async def test_what_names_no_model_passes_unread() -> None:
 
 
 async def test_an_answer_of_our_own_is_kept_too() -> None:
-    async def cache(_x: Exchange) -> Reply | None:
+    def cache(_x: Exchange) -> Reply | None:
         return json_reply(ANSWER)
 
     steps = tuple(cache if step.__name__ == "plan" else step for step in FULL)
@@ -150,7 +150,7 @@ async def test_an_answer_of_our_own_is_kept_too() -> None:
 
 
 async def test_the_prompt_is_kept_as_it_was_sent_on() -> None:
-    async def guardrail(x: Exchange) -> Reply | None:
+    def guardrail(x: Exchange) -> Reply | None:
         x.body.set("messages", b'[{"role":"user","content":"[masked]"}]')  # type: ignore[union-attr]
         return None
 

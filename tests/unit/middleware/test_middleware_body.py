@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from proxy.base.errors import BadRequest, CallerError, TooLarge, UnsupportedMedia
+from proxy.core.steps import Later, take
 from proxy.core.upload import FormUpload, StreamUpload
 from proxy.middleware.body import body
 from proxy.wire.body import Body
@@ -18,9 +19,26 @@ RUN = runtime({}, max_body=1000)
 
 async def test_json() -> None:
     x = exchange(RUN, FakeIncoming([b'{"model":"m",', b'"stream":true}']))
-    assert await body(x) is None
+    assert await take(body, x) is None
     assert isinstance(x.body, Body)
     assert (x.model, x.stream, x.usage_asked) == ("m", True, False)
+
+
+async def test_what_came_with_the_head_is_not_waited_for() -> None:
+    x = exchange(RUN, FakeIncoming(b'{"model":"m","n":2,"max_tokens":7}', here=True))
+    assert body(x) is None
+    assert isinstance(x.body, Body)
+    assert (x.model, x.stream, x.body.asked) == ("m", False, (7, 2))
+    assert x.arrived == x.received
+    late = exchange(RUN, FakeIncoming(b'{"model":"m"}'))
+    assert isinstance(body(late), Later) and late.body is None
+    assert await take(body, late) is None
+    assert late.model == "m" and late.arrived > late.received
+
+
+async def test_what_is_here_and_too_large_is_refused_as_ever() -> None:
+    with pytest.raises(TooLarge):
+        await take(body, exchange(RUN, FakeIncoming(b'{"x":"' + b"x" * 1000, here=True)))
 
 
 @pytest.mark.parametrize(
@@ -37,10 +55,10 @@ async def test_json() -> None:
 async def test_who_asked_for_usage(options: bytes, asked: bool) -> None:
     raw = b'{"model":"m","stream":true,"stream_options":' + options + b"}"
     x = exchange(RUN, FakeIncoming(raw))
-    await body(x)
+    await take(body, x)
     assert x.usage_asked is asked
     x = exchange(RUN, FakeIncoming(raw, "/responses"))
-    await body(x)
+    await take(body, x)
     assert x.usage_asked is False
 
 
@@ -49,14 +67,14 @@ async def test_codings(coding: str) -> None:
     raw = b'{"model":"m"}'
     sent = raw if coding == "identity" else gzip.compress(raw)
     x = exchange(RUN, FakeIncoming(sent, headers=[("content-encoding", coding)]))
-    await body(x)
+    await take(body, x)
     assert isinstance(x.body, Body)
     assert x.body.raw == raw
 
 
 async def test_a_form() -> None:
     x = exchange(RUN, FakeIncoming([FORM[:40], FORM[40:]], "/audio/transcriptions", [MULTIPART]))
-    await body(x)
+    await take(body, x)
     assert isinstance(x.body, FormUpload)
     assert x.model == "m"
     x.settle()
@@ -68,7 +86,7 @@ async def test_a_form() -> None:
 async def test_what_has_no_model_is_not_read(length: int | None, kept: bool) -> None:
     incoming = FakeIncoming(b"{}", "/files", length=length)
     x = exchange(RUN, incoming)
-    await body(x)
+    await take(body, x)
     assert isinstance(x.body, StreamUpload) is kept
     assert x.model is None
 
@@ -105,4 +123,4 @@ REFUSED: dict[str, tuple[FakeIncoming, type[CallerError]]] = {
 @pytest.mark.parametrize(("incoming", "error"), REFUSED.values(), ids=REFUSED)
 async def test_refused(incoming: FakeIncoming, error: type[CallerError]) -> None:
     with pytest.raises(error):
-        await body(exchange(RUN, incoming))
+        await take(body, exchange(RUN, incoming))

@@ -17,6 +17,7 @@ from proxy.base.jsonio import loads
 from proxy.base.secret import fingerprint
 from proxy.core.caller import ANONYMOUS, UNKNOWN, Caller, ModelPatterns
 from proxy.core.exchange import Exchange
+from proxy.core.steps import take
 from proxy.core.target import Target
 from proxy.core.tracing import NOT_TRACED
 from proxy.middleware.access import access
@@ -62,7 +63,7 @@ PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 @pytest.mark.parametrize("parent", [PARENT, "cc" + PARENT[2:] + "-what-comes"])
 async def test_trace_context_is_kept(parent: str) -> None:
     x = asked(("traceparent", parent), ("tracestate", "a=b"))
-    assert await trace(x) is None
+    assert trace(x) is None
     assert x.trace.fields(None) == ((b"traceparent", parent.encode()), (b"tracestate", b"a=b"))
     assert (x.trace.trace, x.trace.parent, x.trace.span) == ("a" * 32, "b" * 16, None)
     assert x.trace.sampled
@@ -83,21 +84,21 @@ async def test_trace_context_is_kept(parent: str) -> None:
 )
 async def test_a_trace_context_that_is_wrong_is_dropped_whole(parent: str) -> None:
     x = asked(("traceparent", parent), ("tracestate", "a=b"))
-    await trace(x)
+    trace(x)
     assert x.trace == NOT_TRACED
     assert x.trace.fields(None) == ()
 
 
 async def test_a_trace_state_that_is_wrong_is_dropped_alone() -> None:
     x = asked(("traceparent", PARENT), ("tracestate", "\udcff"))
-    await trace(x)
+    trace(x)
     assert x.trace.fields(None) == ((b"traceparent", PARENT.encode()),)
 
 
 async def test_where_spans_are_exported_the_vendors_parent_is_the_attempt() -> None:
     x = asked(("traceparent", PARENT[:-2] + "00"), ("tracestate", "a=b"))
     x.runtime = replace(x.runtime, spans=True)
-    await trace(x)
+    trace(x)
     assert (x.trace.trace, x.trace.parent) == ("a" * 32, "b" * 16)
     assert x.trace.span not in {None, "b" * 16}
     assert not x.trace.sampled
@@ -109,7 +110,7 @@ async def test_where_spans_are_exported_a_trace_begins_here() -> None:
     x, y = asked(), asked(("traceparent", "nonsense"), ("tracestate", "a=b"))
     for each in (x, y):
         each.runtime = replace(each.runtime, spans=True)
-        await trace(each)
+        trace(each)
         assert each.trace.parent is None
         (sent,) = each.trace.fields("c" * 16)
         assert sent == (b"traceparent", f"00-{each.trace.trace}-{'c' * 16}-01".encode())
@@ -127,13 +128,13 @@ async def test_where_spans_are_exported_a_trace_begins_here() -> None:
 )
 async def test_the_key_may_come_in_three_ways(name: str, words: str) -> None:
     x = asked((name, words))
-    assert await auth(x) is None
+    assert await take(auth, x) is None
     assert x.caller is ALICE
 
 
 async def test_another_scheme_leaves_the_place_to_other_fields() -> None:
     x = asked(("authorization", "Basic abc"), ("x-api-key", "sk-new"))
-    await auth(x)
+    await take(auth, x)
     assert x.caller.name == "new"
 
 
@@ -154,7 +155,7 @@ async def test_who_is_not_let_in(headers: tuple[tuple[str, str], ...], code: str
     x = asked(*headers)
     x.caller = UNKNOWN
     with pytest.raises(NotAuthenticated) as caught:
-        await auth(x)
+        await take(auth, x)
     assert caught.value.code == code
     assert b"sk-" not in envelope(caught.value)
     assert x.caller is UNKNOWN
@@ -162,35 +163,35 @@ async def test_who_is_not_let_in(headers: tuple[tuple[str, str], ...], code: str
 
 async def test_without_auth_everybody_is_anonymous() -> None:
     x = exchange(runtime({}), FakeIncoming(headers=[("authorization", "Bearer whatever")]))
-    await auth(x)
+    await take(auth, x)
     assert x.caller is ANONYMOUS
 
 
 async def test_rules_find_the_route() -> None:
     x = asked(model="x/y")
-    assert await rules(x) is None
+    assert rules(x) is None
     assert x.route is not None
     assert x.route.model == "x/*"
     x = asked()
-    await rules(x)
+    rules(x)
     assert x.route is None
 
 
 async def test_an_unknown_model_is_told_with_a_near_name_that_is_allowed() -> None:
     x = asked(model="gpt-mimi")
     with pytest.raises(NotFound, match="did you mean `gpt-mini`") as caught:
-        await rules(x)
+        rules(x)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
     x.caller = Caller("nobody", ModelPatterns.of(("zzz",)))
     with pytest.raises(NotFound) as caught:
-        await rules(x)
+        rules(x)
     assert "gpt-mini" not in caught.value.message
 
 
 @pytest.mark.parametrize("model", ["a\nb", "a\0", "x" * 257, "a\u202eb"])
 async def test_names_that_no_field_could_carry(model: str) -> None:
     with pytest.raises(BadRequest):
-        await rules(asked(model=model))
+        rules(asked(model=model))
 
 
 @pytest.mark.parametrize(
@@ -207,17 +208,17 @@ async def test_access(caller: Caller, model: str | None, allowed: bool) -> None:
     x = asked(model=model)
     x.caller = caller
     if allowed:
-        assert await access(x) is None
+        assert access(x) is None
         return
     with pytest.raises(AccessDenied) as caught:
-        await access(x)
+        access(x)
     assert caught.value.code == ("key_" + ("operation" if model is None else "model")
                                  + "_access_denied")  # fmt: skip
 
 
 async def planned(x: Exchange) -> tuple[str, ...]:
-    await rules(x)
-    await plan(x)
+    rules(x)
+    plan(x)
     return tuple(target.provider.name for target in x.plan)
 
 
@@ -259,14 +260,14 @@ async def test_no_plan(x: Exchange, error: type[ProxyError], code: str | None) -
 )
 async def test_without_passthrough(path: str, error: type[ProxyError], code: str) -> None:
     with pytest.raises(error) as caught:
-        await plan(exchange(runtime({"m": (ON,)}), FakeIncoming(path=path)))
+        plan(exchange(runtime({"m": (ON,)}), FakeIncoming(path=path)))
     assert caught.value.code == code
 
 
 async def listed(path: str, caller: Caller) -> dict[str, object]:
     x = asked(path=path, method="GET")
     x.caller = caller
-    reply = await catalogue(x)
+    reply = catalogue(x)
     assert reply is not None
     assert reply.status == 200
     found: dict[str, object] = loads(reply.body)
@@ -292,4 +293,4 @@ async def test_models_that_are_not_shown(path: str, error: type[ProxyError]) -> 
 
 
 async def test_other_operations_are_not_answered_here() -> None:
-    assert await catalogue(asked(path="/models/m", method="DELETE")) is None
+    assert catalogue(asked(path="/models/m", method="DELETE")) is None

@@ -126,7 +126,7 @@ async def test_a_caller_that_leaves_while_the_vendor_thinks() -> None:
 async def test_labels_are_those_of_the_request() -> None:
     headers = [("x-llm-proxy-customer", "acme"), ("x-llm-proxy-tags", "a, b,,a")]
     x = simple(FakeTransport(FakeAnswer([ANSWER], here=True)), FakeIncoming(BODY, headers=headers))
-    await labels(x)
+    labels(x)
     record = await run(x)
     assert (record.customer, record.session, record.tags) == ("acme", None, ("a", "b"))
 

@@ -147,6 +147,39 @@ def test_doubled_names_are_refused(raw: bytes) -> None:
     assert caught.value.param in {"model", "stream", "stream_options"}
 
 
+@pytest.mark.parametrize("letter", [*map(chr, range(0x80)), "\xa0", "\u20ac", "\U0001f600"])
+def test_no_name_is_ever_written_shorter_than_it_is_measured(letter: str) -> None:
+    """Else its members could hide a doubled one, whose bytes would be missing nowhere."""
+    shortest = min(
+        (
+            text
+            for text in (
+                f'"{letter}"',
+                f'"\\{letter}"',
+                *(f'"\\{e}"' for e in "bfnrt"),
+                SPELT % ord(letter),
+            )
+            if spells(text, letter)
+        ),
+        key=lambda text: len(text.encode()),
+        default="",
+    )
+    assert len(msgspec.json.encode({letter: 0})) == len(shortest.encode()) + len("{:0}")
+    hidden = f'{{{shortest}:0,"model":"a","model":"b"}}'.encode()
+    with pytest.raises(BadRequest, match="given twice"):
+        Body(hidden)
+
+
+SPELT = '"\\u%04x"'
+
+
+def spells(text: str, letter: str) -> bool:
+    try:
+        return bool(msgspec.json.decode(text.encode()) == letter)
+    except msgspec.DecodeError:
+        return False
+
+
 @pytest.mark.parametrize(
     "raw",
     [
