@@ -20,7 +20,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from bench.table import table
 from proxy.base.clock import monotonic
 from proxy.base.ids import RequestIds
-from proxy.core.tracing import new_span, new_trace
+from proxy.core.tracing import begun, new_span
 from proxy.stores.postgres.usage import Batch
 from proxy.stores.postgres.usage_copy import CopyRows
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
@@ -84,7 +84,7 @@ def _line(random: Random, head: Head, name: str) -> bytes:
         usage_source="upstream",
         cost=cost,
         attempt=new_span(),
-        trace=new_trace(),
+        trace=begun().trace,
         span=new_span(),
     )
     return head.line(numbers, more)

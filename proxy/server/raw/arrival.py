@@ -87,10 +87,14 @@ class Arrival:
         """Bytes that nobody has taken yet."""
         return self.received - self.taken
 
+    def take(self, limit: int) -> bytes | None:
+        """The whole body, if it is here already, as small ones are that came with the head."""
+        if self.complete and self.received <= limit and self._failure is None:
+            return self._take()
+        return None
+
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
-        if self.complete and self.received <= limit and self._failure is None:
-            return self._take()  # It came with the head, as small bodies do.
         pieces = [piece async for piece in self.chunks(limit)]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
