@@ -74,6 +74,7 @@ class Exchange:
         "_at_end",
         "_on_reply",
         "admitted",
+        "around",
         "arrived",
         "at",
         "attempts",
@@ -121,8 +122,8 @@ class Exchange:
         self.id = incoming.id
         self.operation = operation
         self.path = path  # Below /v1, with a leading slash.
-        self.received = monotonic()  # The head is here.
-        self.arrived = self.received  # The body is here, or begins to pass.
+        # When the head was here, and when the body was, or began to pass.
+        self.received = self.arrived = monotonic()
         self.admitted = 0.0
         self.at = 0  # Microseconds since the epoch: its record's time, where that is fixed already.
         self.first_byte = 0.0
@@ -134,6 +135,7 @@ class Exchange:
         self.labels = NO_LABELS  # What the request says of itself.
         self.grant: Grant | None = None  # What was taken from limits.
         self.early: EarlyHold | None = None  # What was held already for the first attempt.
+        self.around: object = None  # What the gate found to stand around it.
         self.need: Need | None = None  # Where limits or budgets asked for it.
         self.cap: int | None = None  # Tokens of output to allow where the caller named no number.
         self.stream = False
@@ -208,6 +210,12 @@ class Exchange:
 
     def settle(self) -> None:
         """The end. Synchronous, so that no cancellation can skip it."""
+        try:
+            for attempt in self.attempts:
+                if attempt.open:
+                    attempt.over()
+        except Exception:
+            log.exception("what the attempts of %s say of their targets was lost", self.id)
         while self._at_end:
             fn = self._at_end.pop()
             try:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.base.clock import monotonic, wall
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.labels import NO_LABELS, label
-from proxy.core.tracing import NOT_TRACED
+from proxy.core.labels import label
 from proxy.usage.cost import FlatPrice, cost, flat_price
 from proxy.usage.pricer import Pricer
 from proxy.usage.recording import (
@@ -28,15 +27,17 @@ from proxy.usage.recording import (
     usage_of_last,
     via,
 )
+from proxy.usage.said import said
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, line_of
+from proxy.wire.record import Cost, Head, More, Standing, Usage, encode_more, line_of, more_of_text
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
     from proxy.usage.prices.price import Price
 
 _KEPT = 1024
+_NO_NUMBERS = 0, 0, 0, 0  # Where `More` has them.
 
 Kind = tuple[str | bool | None, ...]
 """What decides on the `Standing` of a request's line."""
@@ -62,7 +63,7 @@ class Lines:
     def __init__(self, identity: Identity, pricer: Pricer) -> None:
         self._identity = identity
         self._pricer = pricer
-        self._known: dict[Kind, _Known] = {}
+        self._known: dict[object, _Known] = {}  # By `Attempt.kind`, else by `kind_of`.
 
     def of(self, x: Exchange, ended: Moment | None = None) -> bytes:
         """The line of an exchange that ends now, or ended then. Its attempts are told what they
@@ -85,33 +86,30 @@ class Lines:
             or not x.admitted
         ):
             return line_of(record_of_exchange(x, self._identity, self._pricer, Moment(now, today)))
-        known = self._find(x, attempt, int(today))
+        second = int(today)
+        known = self._known.get(attempt.kind)
+        if known is None or known.second != second:
+            known = self._find(x, attempt, second)
         flat, tail = known.flat, x.tail
         usage = None
         if x.operation.has_usage and type(tail) is Tail:
-            usage = usual_usage(tail.last())
+            seen = tail.seen
+            usage = seen[1] if seen and seen[0] == tail.total else usual_usage(tail.last())
         if (
             flat is None
             or usage is None
             or usage.cached_read
             or usage.reasoning
-            or x.labels is not NO_LABELS
-            or x.trace is not NOT_TRACED
             or x.content is not None
-            or x.caller.tags
-            or x.caller.agent
         ):
-            more = self._more(x, attempt, usage, known.price)
-            tokens_in = tokens_out = total = of_input = 0
+            numbers, more = _NO_NUMBERS, self._more(x, attempt, usage, known.price)
         else:
-            more, tokens_in, tokens_out = None, usage.input, usage.output
-            total, of_input = flat.of(tokens_in, tokens_out)
-            attempt.usage, attempt.cost = usage, total
+            numbers, more = _flat(x, attempt, usage, flat)
         received, arrived, started = x.received, x.arrived, attempt.started
         done = int((now - received) * MICRO)
         overhead = int((started - arrived) * MICRO)
         return known.head.line(
-            Numbers(
+            (
                 x.id,
                 x.at or int(today * MICRO) - done,
                 done,
@@ -123,37 +121,36 @@ class Lines:
                 overhead if overhead > 0 else 0,
                 int((started - received) * MICRO),
                 int((attempt.head - received) * MICRO),
-                tokens_in,
-                tokens_out,
-                total,
-                of_input,
+                *numbers,
             ),
             more,
         )
 
     def _more(
         self, x: Exchange, attempt: Attempt, usual: Usage | None, price: "Price | None"
-    ) -> More:
+    ) -> bytes:
         used: Used = (usual, "upstream") if usual is not None else usage_of_last(x, attempt)
         usage, source = used
         spent = self._cost(x, attempt, usage, price)
         attempt.usage = usage
         attempt.cost = spent.total if spent is not None else None
         trace, labels, caller = x.trace, x.labels, x.caller
-        return More(
-            usage=usage,
-            usage_source=source,
-            cost=spent,
-            attempt=attempt.span,
-            trace=trace.trace,
-            span=trace.span,
-            parent=trace.parent,
-            sampled=trace.sampled,
-            tags=labels.tags or caller.tags,
-            customer=labels.customer,
-            agent=labels.agent or caller.agent,
-            session=labels.session,
-            content=x.content,
+        return encode_more(
+            More(
+                usage=usage,
+                usage_source=source,
+                cost=spent,
+                attempt=attempt.span,
+                trace=trace.trace,
+                span=trace.span,
+                parent=trace.parent,
+                sampled=trace.sampled,
+                tags=labels.tags or caller.tags,
+                customer=labels.customer,
+                agent=labels.agent or caller.agent,
+                session=labels.session,
+                content=x.content,
+            )
         )
 
     def _cost(
@@ -166,7 +163,7 @@ class Lines:
         return cost(usage, price)
 
     def _find(self, x: Exchange, attempt: Attempt, second: int) -> _Known:
-        key = attempt.kind or kind_of(x, attempt)
+        key: object = attempt.kind or kind_of(x, attempt)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _KEPT:
@@ -179,6 +176,21 @@ class Lines:
             known.flat = flat_price(known.price)
             known.second = second
         return known
+
+
+def _flat(
+    x: Exchange, attempt: Attempt, usage: Usage, flat: FlatPrice
+) -> tuple[tuple[int, int, int, int], bytes]:
+    """What text at a flat price adds: numbers, or where the request says something of itself the
+    same in other words."""
+    tokens_in, tokens_out = usage.input, usage.output
+    total, of_input = flat.of(tokens_in, tokens_out)
+    attempt.usage, attempt.cost = usage, total
+    told = attempt.said
+    if told is None:
+        told = said(x, attempt, x.labels)
+    numbers = tokens_in, tokens_out, total, of_input
+    return (_NO_NUMBERS, more_of_text(numbers, told)) if told else (numbers, b"")
 
 
 def kind_of(x: Exchange, attempt: Attempt) -> Kind:

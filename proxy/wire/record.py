@@ -165,6 +165,10 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cost_input: int
 
 
+Members = tuple[str, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
+"""Those of `Numbers`, as they are written: a tuple is made and encoded sooner."""
+
+
 class More(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was used where that was not only text, or its price is not known, and what the request
     says of itself."""
@@ -194,7 +198,11 @@ class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
 
 _OK = 200
 _NOTHING_MORE = More()
-_ENCODER = msgspec.json.Encoder()
+_MORE_OF_TEXT = (
+    b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
+    b'"cost":{"total":%d,"input":%d,"output":%d},%b}'
+)
+_encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(UsageRecord | Brief)
 
 
@@ -204,7 +212,7 @@ class BadLine(ValueError):
 
 def line_of(record: UsageRecord) -> bytes:
     """The record as a line of a segment."""
-    text = _ENCODER.encode(record)
+    text = _encode(record)
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
@@ -214,16 +222,32 @@ class Head:
     __slots__ = ("_crc", "_text")
 
     def __init__(self, standing: Standing) -> None:
-        self._text = b'{"v":2,"standing":%b,"numbers":' % _ENCODER.encode(standing)
+        self._text = b'{"v":2,"standing":%b,"numbers":' % _encode(standing)
         self._crc = zlib.crc32(self._text)
 
-    def line(self, numbers: Numbers, more: More | None) -> bytes:
-        """The line of the brief of these parts."""
-        if more is None:
-            rest = _ENCODER.encode(numbers) + b"}"
-        else:
-            rest = b'%b,"more":%b}' % (_ENCODER.encode(numbers), _ENCODER.encode(more))
+    def line(self, numbers: Members, more: bytes) -> bytes:
+        """The line of the brief of these parts; `more` as `encode_more` makes it, or nothing."""
+        rest = b"%b%b}" % (_encode(numbers), more)
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
+
+
+def encode_more(more: More) -> bytes:
+    """It as a member of a brief."""
+    return b',"more":%b' % _encode(more)
+
+
+def more_of_text(numbers: tuple[int, int, int, int], said: bytes) -> bytes:
+    """The same of `Usage` and `Cost` in which nothing is but text: tokens of input and of output,
+    what they cost, and how much of it was for input. `said`: its other members, as they are
+    written."""
+    tokens_in, tokens_out, cost, of_input = numbers
+    of_output = cost - of_input
+    if not (tokens_in and tokens_out and of_input and of_output):  # What is 0 is not written.
+        usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
+        return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}' % (
+            *(_encode(usage), _encode(split), said),
+        )
+    return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
 
 
 def record_of(line: bytes) -> UsageRecord:
