@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from proxy.wire.headers import Pairs, VendorHead
 
 
+SEARCHING = ("search", "sonar")
+"""In the name of a model that searches the web by itself."""
+
+
 class Adapter(Protocol):
     """How one vendor speaks one operation: pure, no I/O, no clock."""
 
@@ -81,6 +85,7 @@ class Target:
     walls: Walls = NO_WALLS  # as it is written in the configuration.
     health: Health = field(default=UNWATCHED, compare=False)
     lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
+    searches: bool = field(default=False, compare=False)  # Its name tells that it searches the web.
 
     def __post_init__(self) -> None:
         named = [(b"x-llm-proxy-provider", self.provider.name.encode())]
@@ -92,6 +97,7 @@ class Target:
         if self.deprecated:
             named.append((b"x-llm-proxy-deprecated", b"true"))
         object.__setattr__(self, "lines", tuple(named))  # Once here, and not for every answer.
+        object.__setattr__(self, "searches", any(part in self.model for part in SEARCHING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,10 @@ class Route:
     walls: Walls = NO_WALLS
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
+    searches: bool = field(default=False, compare=False)  # At least one of its targets does.
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "searches", any(target.searches for target in self.targets))
 
 
 class Catalogue(Protocol):
