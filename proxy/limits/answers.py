@@ -24,6 +24,8 @@ _FIELDS = {
     )
     for measure in ("requests", "tokens")
 }
+_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d.%09d"
+_WHOLE_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d\r\n"
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 
 
@@ -80,7 +82,7 @@ def retry(seconds: float) -> HeaderPairs:
 
 def rate_lines(requests: Stand | None, tokens: Stand | None) -> bytes:
     """How the tightest limits on requests and on tokens stand, as header lines."""
-    if requests is None or tokens is None:
+    if requests is None or tokens is None or requests[2] < 1 or tokens[2] < 1:
         return b"".join(
             b"%b: %b\r\n" % field
             for measure, stand in (("requests", requests), ("tokens", tokens))
@@ -89,13 +91,17 @@ def rate_lines(requests: Stand | None, tokens: Stand | None) -> bytes:
         )
     most, left, reset = requests
     most_tokens, tokens_left, tokens_reset = tokens
-    text = _lines(most, _shown(reset), most_tokens, _shown(tokens_reset))
+    # Rounded up as `ceil` does, without a call.
+    text = _lines(most, -(-reset // 1), most_tokens, -(-tokens_reset // 1))
     return text % (left, tokens_left)
 
 
 def budget_line(left: int) -> bytes:
     """What is left of the tightest hard budget, as a header line."""
-    return b"%b: %b\r\n" % budget_header(left)
+    rest = left % _NANO
+    if rest:
+        return (_BUDGET_LINE % (left // _NANO, rest)).rstrip(b"0") + b"\r\n"
+    return _WHOLE_BUDGET_LINE % (left // _NANO)
 
 
 def rate_headers(measure: str, stand: Stand) -> tuple[Field, Field, Field]:
@@ -117,8 +123,7 @@ def _level_headers(level: Level) -> Iterable[Field]:
 
 def budget_header(left: int) -> Field:
     """What is left of the tightest hard budget, in USD."""
-    dollars = b"%d.%09d" % divmod(left, _NANO)  # As `usd`, for numbers that are positive.
-    return (b"x-llm-proxy-budget-remaining", dollars.rstrip(b"0").rstrip(b"."))
+    return b"x-llm-proxy-budget-remaining", usd(left).encode()
 
 
 def usd(nano: int) -> str:
@@ -128,12 +133,16 @@ def usd(nano: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _lines(requests: int, requests_ms: int, tokens: int, tokens_ms: int) -> bytes:
-    """What thousands of answers share: all but what remains of requests and of tokens."""
+def _lines(requests: int, requests_reset: float, tokens: int, tokens_reset: float) -> bytes:
+    """What thousands of answers share: all but what remains of requests and of tokens. Resets are
+    whole seconds."""
     text = b""
-    for measure, limit, ms in (("requests", requests, requests_ms), ("tokens", tokens, tokens_ms)):
+    for measure, limit, reset in (
+        ("requests", requests, requests_reset),
+        ("tokens", tokens, tokens_reset),
+    ):
         names = _FIELDS[measure]
-        until = _duration(ms).encode()
+        until = duration(reset).encode()
         text += b"%b: %d\r\n%b: %%d\r\n%b: %b\r\n" % (names[0], limit, *names[1:], until)
     return text
 
