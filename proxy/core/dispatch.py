@@ -33,8 +33,14 @@ def dispatch(x: Exchange) -> Awaitable[Reply]:
     tells most of what they answered, or what stood against all of them: BudgetExceeded,
     LimitReached, OperatorError, StoreUnavailable."""
     x.tries = tries = Tries(x)
+    x.at_end(_over)
     x.runtime.retries.earn()
     return tries.reply()
+
+
+def _over(x: Exchange) -> None:
+    for attempt in x.attempts:
+        attempt.over()
 
 
 class Tries:

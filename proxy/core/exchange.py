@@ -122,8 +122,8 @@ class Exchange:
         self.id = incoming.id
         self.operation = operation
         self.path = path  # Below /v1, with a leading slash.
-        # When the head was here, and when the body was, or began to pass.
-        self.received = self.arrived = monotonic()
+        self.received = monotonic()  # The head is here.
+        self.arrived = self.received  # The body is here, or begins to pass.
         self.admitted = 0.0
         self.at = 0  # Microseconds since the epoch: its record's time, where that is fixed already.
         self.first_byte = 0.0
@@ -138,8 +138,7 @@ class Exchange:
         self.around: object = None  # What the gate found to stand around it.
         self.need: Need | None = None  # Where limits or budgets asked for it.
         self.cap: int | None = None  # Tokens of output to allow where the caller named no number.
-        self.stream = False
-        self.usage_asked = False  # The caller itself asked for usage in the stream.
+        self.stream = self.usage_asked = False  # A stream; and with usage, for the caller itself.
         self.route: Route | None = None
         self.rule: Rule | None = None  # Which decided on the route.
         self.plan: tuple[Target, ...] = ()
@@ -210,12 +209,6 @@ class Exchange:
 
     def settle(self) -> None:
         """The end. Synchronous, so that no cancellation can skip it."""
-        try:
-            for attempt in self.attempts:
-                if attempt.open:
-                    attempt.over()
-        except Exception:
-            log.exception("what the attempts of %s say of their targets was lost", self.id)
         while self._at_end:
             fn = self._at_end.pop()
             try:
