@@ -85,7 +85,7 @@ class Target:
     walls: Walls = NO_WALLS  # as it is written in the configuration.
     health: Health = field(default=UNWATCHED, compare=False)
     lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
-    searches: bool = field(default=False, compare=False)  # Its name tells that it searches the web.
+    searches: bool = field(default=False, compare=False)  # By itself, as its name tells.
 
     def __post_init__(self) -> None:
         named = [(b"x-llm-proxy-provider", self.provider.name.encode())]
@@ -111,10 +111,12 @@ class Route:
     walls: Walls = NO_WALLS
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
-    searches: bool = field(default=False, compare=False)  # At least one of its targets does.
+    searches: bool = field(default=False, compare=False)  # It does, or one of its targets.
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "searches", any(target.searches for target in self.targets))
+        searches = any(part in self.model for part in SEARCHING)
+        searches = searches or any(target.searches for target in self.targets)
+        object.__setattr__(self, "searches", searches)
 
 
 class Catalogue(Protocol):

@@ -24,7 +24,7 @@ _FIELDS = {
     )
     for measure in ("requests", "tokens")
 }
-_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d.%09d"
+_BUDGET_LINE = b"%bx-llm-proxy-budget-remaining: %d.%09d"
 _WHOLE_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d\r\n"
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 
@@ -80,28 +80,32 @@ def retry(seconds: float) -> HeaderPairs:
     )
 
 
-def rate_lines(requests: Stand | None, tokens: Stand | None) -> bytes:
-    """How the tightest limits on requests and on tokens stand, as header lines."""
+def lines(requests: Stand | None, tokens: Stand | None, left: int | None) -> bytes:
+    """How the tightest limits on requests and on tokens stand, and what is left of the tightest
+    hard budget, as header lines."""
     if requests is None or tokens is None or requests[2] < 1 or tokens[2] < 1:
-        return b"".join(
-            b"%b: %b\r\n" % field
-            for measure, stand in (("requests", requests), ("tokens", tokens))
-            if stand is not None
-            for field in rate_headers(measure, stand)
-        )
-    most, left, reset = requests
-    most_tokens, tokens_left, tokens_reset = tokens
-    # Rounded up as `ceil` does, without a call.
-    text = _lines(most, -(-reset // 1), most_tokens, -(-tokens_reset // 1))
-    return text % (left, tokens_left)
-
-
-def budget_line(left: int) -> bytes:
-    """What is left of the tightest hard budget, as a header line."""
+        text = _unshared(requests, tokens)
+    else:
+        most, remaining, reset = requests
+        most_tokens, tokens_remaining, tokens_reset = tokens
+        # Rounded up as `ceil` does, without a call.
+        text = _lines(most, -(-reset // 1), most_tokens, -(-tokens_reset // 1))
+        text %= (remaining, tokens_remaining)
+    if left is None:
+        return text
     rest = left % _NANO
-    if rest:
-        return (_BUDGET_LINE % (left // _NANO, rest)).rstrip(b"0") + b"\r\n"
-    return _WHOLE_BUDGET_LINE % (left // _NANO)
+    if not rest:
+        return text + _WHOLE_BUDGET_LINE % (left // _NANO)
+    return (_BUDGET_LINE % (text, left // _NANO, rest)).rstrip(b"0") + b"\r\n"
+
+
+def _unshared(requests: Stand | None, tokens: Stand | None) -> bytes:
+    return b"".join(
+        b"%b: %b\r\n" % field
+        for measure, stand in (("requests", requests), ("tokens", tokens))
+        if stand is not None
+        for field in rate_headers(measure, stand)
+    )
 
 
 def rate_headers(measure: str, stand: Stand) -> tuple[Field, Field, Field]:

@@ -80,7 +80,11 @@ def _of_texts(x: Exchange, body: Body) -> Need | None:
     raw, name = body.raw, x.operation.name
     if name not in _TALKS or body.has_any(_SPECIAL) or raw.rfind(_TYPE) >= 0:
         return None
-    if _is_search_model(x) or (_BACKSLASH in raw and _has_escapes(raw)):
+    route = x.route
+    named = x.plan or route is None or route.searches or route.model != x.model
+    if named and _is_search_model(x):
+        return None
+    if _BACKSLASH in raw and _has_escapes(raw):
         return None
     cap, choices = body.asked or asked_of(body, name)
     output = None if cap is None else cap * choices

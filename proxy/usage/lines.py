@@ -30,14 +30,14 @@ from proxy.usage.recording import (
 from proxy.usage.said import said
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.record import Cost, Head, More, Standing, Usage, encode_more, line_of, more_of_text
+from proxy.wire.record import Cost, Head, More, OfText, Standing, Usage, line_of
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
     from proxy.usage.prices.price import Price
 
 _KEPT = 1024
-_NO_NUMBERS = 0, 0, 0, 0  # Where `More` has them.
+_NOTHING: OfText = 0, 0, 0, 0
 
 Kind = tuple[str | bool | None, ...]
 """What decides on the `Standing` of a request's line."""
@@ -102,55 +102,52 @@ class Lines:
             or usage.reasoning
             or x.content is not None
         ):
-            numbers, more = _NO_NUMBERS, self._more(x, attempt, usage, known.price)
+            of_text, told, more = _NOTHING, b"", self._more(x, attempt, usage, known.price)
         else:
-            numbers, more = _flat(x, attempt, usage, flat)
+            of_text, more = flat.of(usage.input, usage.output), None
+            attempt.usage, attempt.cost = usage, of_text[2]
+            told = attempt.said if attempt.said is not None else said(x, attempt, x.labels)
         received, arrived, started = x.received, x.arrived, attempt.started
         done = int((now - received) * MICRO)
         overhead = int((started - arrived) * MICRO)
-        return known.head.line(
-            (
-                x.id,
-                x.at or int(today * MICRO) - done,
-                done,
-                len(body.raw),
-                tail.total or len(reply.body),
-                int((arrived - received) * MICRO),
-                int((x.admitted - received) * MICRO),
-                int((first_byte - received) * MICRO),
-                overhead if overhead > 0 else 0,
-                int((started - received) * MICRO),
-                int((attempt.head - received) * MICRO),
-                *numbers,
-            ),
-            more,
+        times = (
+            x.id,
+            x.at or int(today * MICRO) - done,
+            done,
+            len(body.raw),
+            tail.total or len(reply.body),
+            int((arrived - received) * MICRO),
+            int((x.admitted - received) * MICRO),
+            int((first_byte - received) * MICRO),
+            overhead if overhead > 0 else 0,
+            int((started - received) * MICRO),
+            int((attempt.head - received) * MICRO),
         )
+        return known.head.line(times, of_text, told, more)
 
     def _more(
         self, x: Exchange, attempt: Attempt, usual: Usage | None, price: "Price | None"
-    ) -> bytes:
+    ) -> More:
         used: Used = (usual, "upstream") if usual is not None else usage_of_last(x, attempt)
         usage, source = used
         spent = self._cost(x, attempt, usage, price)
         attempt.usage = usage
         attempt.cost = spent.total if spent is not None else None
         trace, labels, caller = x.trace, x.labels, x.caller
-        return encode_more(
-            More(
-                usage=usage,
-                usage_source=source,
-                cost=spent,
-                attempt=attempt.span,
-                trace=trace.trace,
-                span=trace.span,
-                parent=trace.parent,
-                sampled=trace.sampled,
-                tags=labels.tags or caller.tags,
-                customer=labels.customer,
-                agent=labels.agent or caller.agent,
-                session=labels.session,
-                content=x.content,
-            )
+        return More(
+            usage=usage,
+            usage_source=source,
+            cost=spent,
+            attempt=attempt.span,
+            trace=trace.trace,
+            span=trace.span,
+            parent=trace.parent,
+            sampled=trace.sampled,
+            tags=labels.tags or caller.tags,
+            customer=labels.customer,
+            agent=labels.agent or caller.agent,
+            session=labels.session,
+            content=x.content,
         )
 
     def _cost(
@@ -176,21 +173,6 @@ class Lines:
             known.flat = flat_price(known.price)
             known.second = second
         return known
-
-
-def _flat(
-    x: Exchange, attempt: Attempt, usage: Usage, flat: FlatPrice
-) -> tuple[tuple[int, int, int, int], bytes]:
-    """What text at a flat price adds: numbers, or where the request says something of itself the
-    same in other words."""
-    tokens_in, tokens_out = usage.input, usage.output
-    total, of_input = flat.of(tokens_in, tokens_out)
-    attempt.usage, attempt.cost = usage, total
-    told = attempt.said
-    if told is None:
-        told = said(x, attempt, x.labels)
-    numbers = tokens_in, tokens_out, total, of_input
-    return (_NO_NUMBERS, more_of_text(numbers, told)) if told else (numbers, b"")
 
 
 def kind_of(x: Exchange, attempt: Attempt) -> Kind:

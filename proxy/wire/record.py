@@ -165,8 +165,11 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cost_input: int
 
 
-Members = tuple[str, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
-"""Those of `Numbers`, as they are written: a tuple is made and encoded sooner."""
+Times = tuple[str, int, int, int, int, int, int, int, int, int, int]
+"""Those of `Numbers` up to `head`: a tuple is made and encoded sooner."""
+
+OfText = tuple[int, int, int, int]
+"""The others."""
 
 
 class More(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -198,6 +201,7 @@ class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
 
 _OK = 200
 _NOTHING_MORE = More()
+_NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
 _MORE_OF_TEXT = (
     b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
     b'"cost":{"total":%d,"input":%d,"output":%d},%b}'
@@ -225,29 +229,29 @@ class Head:
         self._text = b'{"v":2,"standing":%b,"numbers":' % _encode(standing)
         self._crc = zlib.crc32(self._text)
 
-    def line(self, numbers: Members, more: bytes) -> bytes:
-        """The line of the brief of these parts; `more` as `encode_more` makes it, or nothing."""
-        rest = b"%b%b}" % (_encode(numbers), more)
+    def line(self, times: Times, of_text: OfText, said: bytes, more: More | None = None) -> bytes:
+        """The line of the brief of these parts. `said`: members of `More` that say nothing of what
+        was used, rendered; or all of it is in `more`."""
+        if more is not None:
+            parts = _encode((*times, *_NO_NUMBERS)), b',"more":%b' % _encode(more)
+        elif said:
+            parts = _encode((*times, *_NO_NUMBERS)), _more(of_text, said)
+        else:
+            parts = _encode((*times, *of_text)), b""
+        rest = b"%b%b}" % parts
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 
-def encode_more(more: More) -> bytes:
-    """It as a member of a brief."""
-    return b',"more":%b' % _encode(more)
-
-
-def more_of_text(numbers: tuple[int, int, int, int], said: bytes) -> bytes:
-    """The same of `Usage` and `Cost` in which nothing is but text: tokens of input and of output,
-    what they cost, and how much of it was for input. `said`: its other members, as they are
-    written."""
-    tokens_in, tokens_out, cost, of_input = numbers
+def _more(of_text: OfText, said: bytes) -> bytes:
+    """`More` as a member, as the encoder would write it."""
+    tokens_in, tokens_out, cost, of_input = of_text
     of_output = cost - of_input
-    if not (tokens_in and tokens_out and of_input and of_output):  # What is 0 is not written.
-        usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
-        return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}' % (
-            *(_encode(usage), _encode(split), said),
-        )
-    return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
+    if tokens_in and tokens_out and of_input and of_output:
+        return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
+    usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
+    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}' % (
+        *(_encode(usage), _encode(split), said),  # What is 0 is not written.
+    )
 
 
 def record_of(line: bytes) -> UsageRecord:

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.quota import Demand, QuotaExceeded, Rule, Scope, Sliding, Stand
-from proxy.limits.answers import budget_line, limit_reached, rate_headers, rate_lines, retry, usd
+from proxy.limits.answers import limit_reached, lines, rate_headers, retry, usd
 from proxy.stores.memory.store import MemoryQuotas
 
 
@@ -71,12 +71,15 @@ def test_lines_say_what_fields_say(requests: Stand | None, tokens: Stand | None)
         for field in rate_headers(measure, stand)
     ]
     expected = b"".join(b"%b: %b\r\n" % field for field in fields)
-    assert rate_lines(requests, tokens) == expected
-    assert rate_lines(requests, tokens) == expected  # The shared text is known by now.
+    assert lines(requests, tokens, None) == expected
+    assert lines(requests, tokens, None) == expected  # The shared text is known by now.
 
 
 @pytest.mark.parametrize(
     "nano", [0, 1, 10, 999_999_999, 10**9, 10**10, 12_500_000_000, 10**24 + 70]
 )
-def test_the_line_of_a_budget_is_exact(nano: int) -> None:
-    assert budget_line(nano) == b"x-llm-proxy-budget-remaining: %b\r\n" % usd(nano).encode()
+@pytest.mark.parametrize("stand", [None, STANDS[0]])
+def test_the_line_of_a_budget_is_exact(nano: int, stand: Stand | None) -> None:
+    before = lines(stand, stand, None)
+    told = b"x-llm-proxy-budget-remaining: %b\r\n" % usd(nano).encode()
+    assert lines(stand, stand, nano) == before + told
