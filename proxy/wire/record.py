@@ -204,7 +204,7 @@ _NOTHING_MORE = More()
 _NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
 _MORE_OF_TEXT = (
     b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
-    b'"cost":{"total":%d,"input":%d,"output":%d},%b}'
+    b'"cost":{"total":%d,"input":%d,"output":%d},%b}}'
 )
 _encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(UsageRecord | Brief)
@@ -233,23 +233,22 @@ class Head:
         """The line of the brief of these parts. `said`: members of `More` that say nothing of what
         was used, rendered; or all of it is in `more`."""
         if more is not None:
-            parts = _encode((*times, *_NO_NUMBERS)), b',"more":%b' % _encode(more)
+            rest = b'%b,"more":%b}' % (_encode(times + _NO_NUMBERS), _encode(more))
         elif said:
-            parts = _encode((*times, *_NO_NUMBERS)), _more(of_text, said)
+            rest = _encode(times + _NO_NUMBERS) + _more(of_text, said)
         else:
-            parts = _encode((*times, *of_text)), b""
-        rest = b"%b%b}" % parts
+            rest = _encode(times + of_text) + b"}"
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 
 def _more(of_text: OfText, said: bytes) -> bytes:
-    """`More` as a member, as the encoder would write it."""
+    """`More` as the last member of a brief, as the encoder would write it."""
     tokens_in, tokens_out, cost, of_input = of_text
     of_output = cost - of_input
     if tokens_in and tokens_out and of_input and of_output:
         return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
     usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
-    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}' % (
+    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}}' % (
         *(_encode(usage), _encode(split), said),  # What is 0 is not written.
     )
 
