@@ -42,6 +42,7 @@ class Attempt:
         "provider",
         "reason",
         "rescue",
+        "said",
         "span",
         "started",
         "status",
@@ -70,7 +71,8 @@ class Attempt:
         self.key = 0  # The place of the key that was used, where there are any.
         self.hold: Grant | None = None  # What was taken for it from budgets and the provider.
         self.kept: KeptHold | None = None  # Its money, where that outlives this process.
-        self.kind: tuple[str | bool | None, ...] | None = None  # What its lines share with others.
+        self.kind: object = None  # What its lines share with others: the same for all of a kind.
+        self.said: bytes | None = None  # What they say of the request, once that is rendered.
         self.usage: Usage | None = None  # Known when the exchange is settled,
         self.cost: int | None = None  # in nano-USD; None: no price is known, or nothing was used.
 

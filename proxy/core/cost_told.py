@@ -23,5 +23,8 @@ def tell_cost(x: Exchange, headers: "Pairs") -> None:
         elif attempt.usage is not None:
             return  # It cost something that nobody knows.
     if nano >= 0:
-        dollars = b"%d.%09d" % divmod(nano, _NANO)
-        headers.append((b"x-llm-proxy-cost", dollars.rstrip(b"0").rstrip(b".")))
+        rest = nano % _NANO
+        dollars = b"%d" % (nano // _NANO)
+        if rest:
+            dollars = (b"%b.%09d" % (dollars, rest)).rstrip(b"0")
+        headers.append((b"x-llm-proxy-cost", dollars))

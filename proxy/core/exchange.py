@@ -78,6 +78,7 @@ class Exchange:
         "_at_end",
         "_on_reply",
         "admitted",
+        "around",
         "arrived",
         "at",
         "attempts",
@@ -141,10 +142,10 @@ class Exchange:
         self.unmarked = False  # It was looked at, and says nothing of itself, and wishes nothing.
         self.grant: Grant | None = None  # What was taken from limits.
         self.early: EarlyHold | None = None  # What was held already for the first attempt.
+        self.around: object = None  # What the gate found to stand around it.
         self.need: Need | None = None  # Where limits or budgets asked for it.
         self.cap: int | None = None  # Tokens of output to allow where the caller named no number.
-        self.stream = False
-        self.usage_asked = False  # The caller itself asked for usage in the stream.
+        self.stream = self.usage_asked = False  # A stream; and with usage, for the caller itself.
         self.route: Route | None = None
         self.rule: Rule | None = None  # Which decided on the route.
         self.plan: tuple[Target, ...] = ()

@@ -193,8 +193,9 @@ class QuickQuota(Quota, Protocol):
     """One that can decide at once, with nobody to ask."""
 
     def take_now(self, tokens: int, money: int, least: int) -> Grant | None:
-        """As `take`. None: nothing was taken, and `take` says why, or waits for what is not known
-        yet. Never raises."""
+        """As `take`, but the levels of what it gives are those of the moment when they are first
+        asked for. None: nothing was taken, and `take` says why, or waits for what is not known yet.
+        Never raises."""
 
 
 @runtime_checkable

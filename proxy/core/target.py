@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from proxy.wire.headers import Pairs, VendorHead
 
 
+SEARCHING = ("search", "sonar")
+"""In the name of a model that searches the web by itself."""
+
+
 class Adapter(Protocol):
     """How one vendor speaks one operation: pure, no I/O, no clock."""
 
@@ -81,6 +85,7 @@ class Target:
     walls: Walls = NO_WALLS  # as it is written in the configuration.
     health: Health = field(default=UNWATCHED, compare=False)
     lines: tuple[tuple[bytes, bytes], ...] = field(default=(), compare=False)  # Who answered.
+    searches: bool = field(default=False, compare=False)  # By itself, as its name tells.
 
     def __post_init__(self) -> None:
         named = [(b"x-llm-proxy-provider", self.provider.name.encode())]
@@ -92,6 +97,7 @@ class Target:
         if self.deprecated:
             named.append((b"x-llm-proxy-deprecated", b"true"))
         object.__setattr__(self, "lines", tuple(named))  # Once here, and not for every answer.
+        object.__setattr__(self, "searches", any(part in self.model for part in SEARCHING))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,10 +113,14 @@ class Route:
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
     reachable: bool = field(init=False)  # Not all of its providers are off.
+    searches: bool = field(init=False)  # It searches the web, or one of its targets does.
 
     def __post_init__(self) -> None:
         reachable = any(target.provider.off is None for target in self.targets)
+        searches = any(part in self.model for part in SEARCHING)
+        searches = searches or any(target.searches for target in self.targets)
         object.__setattr__(self, "reachable", reachable)
+        object.__setattr__(self, "searches", searches)
 
 
 class Catalogue(Protocol):

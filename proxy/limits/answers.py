@@ -24,6 +24,8 @@ _FIELDS = {
     )
     for measure in ("requests", "tokens")
 }
+_BUDGET_LINE = b"%bx-llm-proxy-budget-remaining: %d.%09d"
+_WHOLE_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d\r\n"
 NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
 
 
@@ -78,24 +80,32 @@ def retry(seconds: float) -> HeaderPairs:
     )
 
 
-def rate_lines(requests: Stand | None, tokens: Stand | None) -> bytes:
-    """How the tightest limits on requests and on tokens stand, as header lines."""
-    if requests is None or tokens is None:
-        return b"".join(
-            b"%b: %b\r\n" % field
-            for measure, stand in (("requests", requests), ("tokens", tokens))
-            if stand is not None
-            for field in rate_headers(measure, stand)
-        )
-    most, left, reset = requests
-    most_tokens, tokens_left, tokens_reset = tokens
-    text = _lines(most, _shown(reset), most_tokens, _shown(tokens_reset))
-    return text % (left, tokens_left)
+def lines(requests: Stand | None, tokens: Stand | None, left: int | None) -> bytes:
+    """How the tightest limits on requests and on tokens stand, and what is left of the tightest
+    hard budget, as header lines."""
+    if requests is None or tokens is None or requests[2] < 1 or tokens[2] < 1:
+        text = _unshared(requests, tokens)
+    else:
+        most, remaining, reset = requests
+        most_tokens, tokens_remaining, tokens_reset = tokens
+        # Rounded up as `ceil` does, without a call.
+        text = _lines(most, -(-reset // 1), most_tokens, -(-tokens_reset // 1))
+        text %= (remaining, tokens_remaining)
+    if left is None:
+        return text
+    rest = left % _NANO
+    if not rest:
+        return text + _WHOLE_BUDGET_LINE % (left // _NANO)
+    return (_BUDGET_LINE % (text, left // _NANO, rest)).rstrip(b"0") + b"\r\n"
 
 
-def budget_line(left: int) -> bytes:
-    """What is left of the tightest hard budget, as a header line."""
-    return b"%b: %b\r\n" % budget_header(left)
+def _unshared(requests: Stand | None, tokens: Stand | None) -> bytes:
+    return b"".join(
+        b"%b: %b\r\n" % field
+        for measure, stand in (("requests", requests), ("tokens", tokens))
+        if stand is not None
+        for field in rate_headers(measure, stand)
+    )
 
 
 def rate_headers(measure: str, stand: Stand) -> tuple[Field, Field, Field]:
@@ -117,8 +127,7 @@ def _level_headers(level: Level) -> Iterable[Field]:
 
 def budget_header(left: int) -> Field:
     """What is left of the tightest hard budget, in USD."""
-    dollars = b"%d.%09d" % divmod(left, _NANO)  # As `usd`, for numbers that are positive.
-    return (b"x-llm-proxy-budget-remaining", dollars.rstrip(b"0").rstrip(b"."))
+    return b"x-llm-proxy-budget-remaining", usd(left).encode()
 
 
 def usd(nano: int) -> str:
@@ -128,12 +137,16 @@ def usd(nano: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _lines(requests: int, requests_ms: int, tokens: int, tokens_ms: int) -> bytes:
-    """What thousands of answers share: all but what remains of requests and of tokens."""
+def _lines(requests: int, requests_reset: float, tokens: int, tokens_reset: float) -> bytes:
+    """What thousands of answers share: all but what remains of requests and of tokens. Resets are
+    whole seconds."""
     text = b""
-    for measure, limit, ms in (("requests", requests, requests_ms), ("tokens", tokens, tokens_ms)):
+    for measure, limit, reset in (
+        ("requests", requests, requests_reset),
+        ("tokens", tokens, tokens_reset),
+    ):
         names = _FIELDS[measure]
-        until = _duration(ms).encode()
+        until = duration(reset).encode()
         text += b"%b: %d\r\n%b: %%d\r\n%b: %b\r\n" % (names[0], limit, *names[1:], until)
     return text
 

@@ -64,7 +64,7 @@ def at_best(of: Need) -> Need:
 
 def tokens(of: Need) -> int:
     """What token limits are asked for."""
-    tokens_in, pictures, _, output, predicted, choices, *_ = of
+    tokens_in, pictures, _, output, predicted, choices, _, _, _, _, _ = of
     if output is None:
         output = STEP * choices
     return tokens_in + pictures * _PICTURE + output + predicted
@@ -99,7 +99,7 @@ def capped_money(of: Need, rates: Rates, output: int) -> int:
     tokens_out = output + predicted
     if pictures or endless or images or seconds or searches:
         return _nano(_tokens_in(of, rates), tokens_out, rates) + _fixed(of, rates)
-    rate_in, rate_out, request, *_ = rates
+    rate_in, rate_out, request, _, _, _, _, _, _ = rates
     return -(-(tokens_in * rate_in + tokens_out * rate_out) // _MTOK) + calls * request
 
 

@@ -61,20 +61,24 @@ class Bundle:
     counts_tokens: bool
     budgets: tuple[Rule, ...]
     per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
+    era: object  # That of its walls.
     # By provider, and by model where that is not the one that took the request.
     attempts: dict[str | tuple[str, str], AttemptQuota | None] = field(default_factory=dict)
+    target: Target | None = None  # That of the last attempt: mostly it is that of the next one too,
+    asked: AttemptQuota | None = None  # which takes from this.
 
 
 class Bundles:
     """Finds and keeps bundles; bounded."""
 
-    __slots__ = ("_kept", "_rulebook", "_share", "_store")
+    __slots__ = ("_kept", "_rulebook", "_share", "_store", "era")
 
     def __init__(self, store: QuotaStore, rulebook: Rulebook, share: int = 1) -> None:
         """`share`: among so many every limit is divided, rounded down."""
         self._store = store
         self._rulebook = rulebook
         self._share = share
+        self.era = object()  # Another one when walls have changed.
         self._kept: dict[tuple[int, str | None, str, Labels], Bundle] = {}
 
     def of(self, x: Exchange) -> Bundle:
@@ -100,6 +104,12 @@ class Bundles:
 
     def attempt(self, bundle: Bundle, target: Target) -> AttemptQuota | None:
         """What an attempt at a target takes from, or None where nothing stands."""
+        if bundle.target is not target:
+            bundle.asked = self._found(bundle, target)
+            bundle.target = target
+        return bundle.asked
+
+    def _found(self, bundle: Bundle, target: Target) -> AttemptQuota | None:
         name, own, model = target.provider.name, bundle.model, target.route
         place = name if model == own or not (model and own) else (name, model)
         try:
@@ -152,6 +162,7 @@ class Bundles:
     def forget(self) -> None:
         """Walls have changed: make all bundles anew."""
         self._kept.clear()
+        self.era = object()
 
     def _bind(self, rules: tuple[Rule, ...]) -> Quota:
         if self._share > 1:
@@ -171,6 +182,7 @@ class Bundles:
             any(rule.measure == "tokens" for rule in rates),
             tuple(rule for _, walls in found for rule in walls.budgets),
             _lowest(found),
+            self.era,
         )
 
     def _walls(self, x: Exchange, caller: Caller) -> Iterator[tuple[Scope, Walls]]:

@@ -84,7 +84,7 @@ class LimitsGate:
 
     def admit_now(self, x: Exchange) -> bool:
         """As `admit`, where that can be decided at once."""
-        bundle = self._bundles.of(x)
+        bundle = x.around = self._bundles.of(x)
         x.teller = tell
         if bundle.per_request is not None or bundle.take_now is None or self._room.waiting:
             return bundle.per_request is None and bundle.rates is None
@@ -118,7 +118,10 @@ class LimitsGate:
         """As `hold`, where that can be decided at once."""
         if x.early is not None and self._held_early(x, x.early, attempt):
             return True
-        asked = self._bundles.attempt(self._bundles.of(x), target)
+        bundles, bundle = self._bundles, x.around
+        if type(bundle) is not Bundle or bundle.era is not bundles.era:
+            bundle = bundles.of(x)
+        asked = bundle.asked if bundle.target is target else bundles.attempt(bundle, target)
         if asked is None:
             return True
         if asked.take_now is None or (self._queues and self._is_queued(target)):
@@ -328,39 +331,28 @@ class LimitsGate:
     def _asked(
         self, x: Exchange, target: Target, asked: AttemptQuota, need: Need | None = None
     ) -> tuple[Priced | None, int, int, int]:
-        """What an attempt is to take: tokens, money, and the least of that."""
+        """What an attempt is to take: tokens, money, and the least of that. Raises OperatorError
+        for what has no price where a wall would have to know it."""
         if not (asked.counts_tokens or asked.has_money):
             return None, 0, 0, 0
         if need is None:
             need = x.need or bounds.need(x)
         tokens = bounds.tokens(need) if asked.counts_tokens else 0
-        priced = self._priced(x, target, asked, need)
-        if priced is None:
+        rates = None
+        if asked.has_money:
+            if target.model and x.operation.has_model:
+                plain = not (need.pictures or need.endless)
+                longest = need.input if plain else bounds.longest(need)
+                rates = self._prices.most(target.provider.name, target.model, longest, need.tier)
+            if rates is None and asked.hard and not bounds.is_free(x):
+                raise bounds.unpriced(x, target)
+        if rates is None:
             return None, tokens, 0, 0
         if need.output is not None:
-            money = bounds.capped_money(need, priced[1], need.output)
-            return priced, tokens, money, money
+            money = bounds.capped_money(need, rates, need.output)
+            return (need, rates, bounds.AS_NAMED), tokens, money, money
+        priced = need, rates, bounds.able(need, rates, stream=x.stream)
         return priced, tokens, *bounds.money(*priced)
-
-    def _priced(
-        self, x: Exchange, target: Target, asked: AttemptQuota, need: Need
-    ) -> Priced | None:
-        """Raises OperatorError for what has no price where a wall would have to know it."""
-        has_model = x.operation.has_model
-        if not asked.has_money or (not has_model and bounds.is_free(x)):
-            return None
-        rates = None
-        if has_model and target.model:
-            plain = not (need.pictures or need.endless)
-            longest = need.input if plain else bounds.longest(need)
-            rates = self._prices.most(target.provider.name, target.model, longest, need.tier)
-        if rates is not None:
-            if need.output is not None:
-                return need, rates, bounds.AS_NAMED
-            return need, rates, bounds.able(need, rates, stream=x.stream)
-        if asked.hard:
-            raise bounds.unpriced(x, target)
-        return None
 
     async def _closer_for_tokens(
         self, x: Exchange, no: QuotaExceeded, target: Target | None = None

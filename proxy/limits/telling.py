@@ -16,17 +16,14 @@ Policy = Literal["deny", "allow", "local"]
 
 def tell(x: Exchange, reply: Reply) -> None:
     """How the tightest walls stood when this was let through: ours in place of the vendor's."""
-    lines = b""
+    requests = tokens = left = None
     if x.grant is not None:
         requests, tokens, _ = x.grant.standing()
-        if requests is not None or tokens is not None:
-            lines = answers.rate_lines(requests, tokens)
-            if reply.head.limits:
-                _drop_limits(reply)
-    hold = x.attempts[-1].hold if x.attempts else None
-    if hold is not None and (left := hold.standing()[2]) is not None:
-        lines += answers.budget_line(left)
-    reply.lines = lines
+        if reply.head.limits and (requests is not None or tokens is not None):
+            _drop_limits(reply)
+    if x.attempts and (hold := x.attempts[-1].hold) is not None:
+        _, _, left = hold.standing()
+    reply.lines = answers.lines(requests, tokens, left)
 
 
 def _drop_limits(reply: Reply) -> None:

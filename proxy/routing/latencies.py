@@ -24,7 +24,7 @@ class Latencies:
     def __init__(self) -> None:
         self._mean: float | None = None
         self._ring: list[float] = []
-        self._place = 0  # Of the oldest, once all places are taken.
+        self._place = -1  # Of the oldest, once all places are taken.
         self._ordered: list[float] = []
         self._new = 0  # Values that `_ordered` does not know.
 
@@ -32,14 +32,20 @@ class Latencies:
         """One more."""
         mean = self._mean
         self._mean = seconds if mean is None else mean + _WEIGHT * (seconds - mean)
-        ring = self._ring
-        if len(ring) < KEPT:
-            ring.append(seconds)
-            insort(self._ordered, seconds)
+        place = self._place
+        if place < 0:
+            self._fill(seconds)
             return
-        ring[self._place] = seconds
-        self._place = (self._place + 1) % KEPT
+        self._ring[place] = seconds
+        self._place = (place + 1) % KEPT
         self._new += 1
+
+    def _fill(self, seconds: float) -> None:
+        """The first ones."""
+        self._ring.append(seconds)
+        insort(self._ordered, seconds)
+        if len(self._ring) == KEPT:
+            self._place = 0
 
     def mean(self) -> float | None:
         """The average; None: nothing is known."""

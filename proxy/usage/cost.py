@@ -9,7 +9,7 @@ audio out of output.
 """
 
 from proxy.usage.prices.price import Price
-from proxy.wire.record import Cost, Usage
+from proxy.wire.record import Cost, OfText, Usage
 from proxy.wire.usage import DetailedUsage
 
 _MTOK = 1_000_000
@@ -63,10 +63,11 @@ class FlatPrice:
         self._input = price.input
         self._output = price.output
 
-    def of(self, tokens_in: int, tokens_out: int) -> tuple[int, int]:
-        """What `cost` says of so many tokens: the total, and how much of it is for input."""
+    def of(self, tokens_in: int, tokens_out: int) -> OfText:
+        """So many tokens, and what `cost` says of them: the total, and what of it is for input."""
         exact = tokens_in * self._input
-        return -(-(exact + tokens_out * self._output) // _MTOK), -(-exact // _MTOK)
+        total = -(-(exact + tokens_out * self._output) // _MTOK)
+        return tokens_in, tokens_out, total, -(-exact // _MTOK)
 
 
 def flat_price(price: Price | None) -> FlatPrice | None:

@@ -7,56 +7,46 @@ lines of one attempt the larger counts, so that a kill in between loses nothing.
 The first line fixes the time of the request's record, which is half of its key in the store.
 """
 
+import msgspec
 from msgspec.structs import replace
 
 from proxy.base.clock import monotonic, wall
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.labels import NO_LABELS
-from proxy.core.tracing import NOT_TRACED
 from proxy.usage.holds_file import HoldsFile, Place
 from proxy.usage.holds_line import HoldHead, Members
 from proxy.usage.lines import Kind, kind_of, standing_of
 from proxy.usage.recording import MICRO, Identity
-from proxy.wire.record import More
+from proxy.usage.said import said
 
 _KEPT = 1024
 
 
-class _Kept:
+class _Kept(msgspec.Struct):
     """A KeptHold."""
 
-    __slots__ = ("_file", "_head", "_held", "_more", "_place")
-
-    def __init__(
-        self,
-        file: HoldsFile,
-        head: HoldHead,
-        held: Members,
-        more: More | None,
-        place: Place | None,
-    ) -> None:
-        self._file = file
-        self._head = head
-        self._held = held
-        self._more = more
-        self._place = place
+    file: HoldsFile
+    head: HoldHead
+    held: Members
+    said: bytes
+    place: Place | None
 
     def grew(self, money: int, output: int) -> None:
-        old, held = self._place, self._held
+        old, held = self.place, self.held
         if old is None:
             return
-        self._held = (*held[:4], money, held[5], output)
-        place = self._file.put(self._head.line(self._held, self._more))
+        self.held = (*held[:4], money, held[5], output)
+        place = self.file.put(self.head.line(self.held, self.said))
         if place is not None:
-            self._place = place
-            self._file.free(old)
+            self.place = place
+            self.file.free(old)
 
     def clear(self) -> None:
-        place = self._place
+        place = self.place
         if place is not None:
-            self._place = None
-            self._file.free(place)
+            self.place = None
+            self.file.free(place)
 
 
 class SlotBook:
@@ -79,15 +69,13 @@ class SlotBook:
         received = x.received
         if not x.at:
             x.at = int((wall() - (monotonic() - received)) * MICRO)
-        kind = attempt.kind = kind_of(x, attempt)
-        head = self._heads.get(kind) or self._begin(kind, x, attempt)
-        caller = x.caller
-        plain = x.labels is NO_LABELS and x.trace is NOT_TRACED
-        more = None if plain and not (caller.tags or caller.agent) else self._more(x, attempt)
+        kind = kind_of(x, attempt)
+        attempt.kind = head = self._heads.get(kind) or self._begin(kind, x, attempt)
+        attempt.said = told = said(x, attempt, NO_LABELS if self._discreet else x.labels)
         started = int((attempt.started - received) * MICRO)
         held = x.id, x.at, len(x.attempts) + 1, started, money, input, output
         file = self._file
-        return _Kept(file, head, held, more, file.put(head.line(held, more)))
+        return _Kept(file, head, held, told, file.put(head.line(held, told)))
 
     def _begin(self, kind: Kind, x: Exchange, attempt: Attempt) -> HoldHead:
         if len(self._heads) >= _KEPT:
@@ -97,18 +85,3 @@ class SlotBook:
             standing = replace(standing, model=standing.route)
         head = self._heads[kind] = HoldHead(standing)
         return head
-
-    def _more(self, x: Exchange, attempt: Attempt) -> More:
-        trace, caller = x.trace, x.caller
-        labels = NO_LABELS if self._discreet else x.labels
-        return More(
-            attempt=attempt.span,
-            trace=trace.trace,
-            span=trace.span,
-            parent=trace.parent,
-            sampled=trace.sampled,
-            tags=labels.tags or caller.tags,
-            customer=labels.customer,
-            agent=labels.agent or caller.agent,
-            session=labels.session,
-        )

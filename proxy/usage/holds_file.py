@@ -15,7 +15,6 @@ import logging
 import os
 from mmap import mmap
 from pathlib import Path
-from typing import Protocol
 
 from proxy.base.clock import monotonic, wall
 from proxy.usage.segment_file import filesystem_of, keeps_its_place
@@ -33,49 +32,28 @@ _MOST = 64 * 1024 * SLOT
 _AGAIN = 1.0
 
 
-class Place(Protocol):
-    """Where one line can be."""
+class Place:
+    """Where one line can be: in memory that the file is mapped to, or in the file."""
 
-    home: "list[Place]"  # Where it waits while it is free.
+    __slots__ = ("descriptor", "home", "start", "window")
 
-    def fill(self, line: bytes) -> None:
-        """Put a line there. Raises OSError."""
+    def __init__(
+        self, window: mmap | None, descriptor: int, start: int, home: "list[Place]"
+    ) -> None:
+        self.window = window
+        self.descriptor = descriptor
+        self.start = start  # In the window, or in the file.
+        self.home = home  # Where it waits while it is free.
 
-    def clear(self) -> None:
-        """Make it free. Raises OSError."""
-
-
-class _MappedPlace:
-    __slots__ = ("_start", "_window", "home")
-
-    def __init__(self, window: mmap, start: int, home: list[Place]) -> None:
-        self._window = window
-        self._start = start
-        self.home = home
-
-    def fill(self, line: bytes) -> None:
-        start = self._start
-        self._window[start : start + len(line)] = line
-
-    def clear(self) -> None:
-        self._window[self._start] = 0
-
-
-class _WrittenPlace:
-    __slots__ = ("_descriptor", "_start", "home")
-
-    def __init__(self, descriptor: int, start: int, home: list[Place]) -> None:
-        self._descriptor = descriptor
-        self._start = start
-        self.home = home
-
-    def fill(self, line: bytes) -> None:
-        if os.pwrite(self._descriptor, line, self._start) < len(line):
-            os.pwrite(self._descriptor, b"\0", self._start)
+    def write(self, line: bytes) -> None:
+        """Put a line into the file. Raises OSError."""
+        if os.pwrite(self.descriptor, line, self.start) < len(line):
+            self.erase()
             raise OSError("no room for a whole line")
 
-    def clear(self) -> None:
-        os.pwrite(self._descriptor, b"\0", self._start)
+    def erase(self) -> None:
+        """Make it free in the file. Raises OSError."""
+        os.pwrite(self.descriptor, b"\0", self.start)
 
 
 class HoldsFile:
@@ -113,16 +91,21 @@ class HoldsFile:
 
     def put(self, line: bytes) -> Place | None:
         """Keep a line; None where that cannot be."""
-        width = 1 if len(line) <= SLOT else -(-len(line) // SLOT)
+        size = len(line)
+        width = 1 if size <= SLOT else -(-size // SLOT)
         if width > WIDEST:
-            self._complain(f"a line of {len(line)} bytes")
+            self._complain(f"a line of {size} bytes")
             return None
         free = self._free[width]
         try:
             place = free.pop() if free else self._more(width)
             if place is None:
                 return None
-            place.fill(line)
+            if (window := place.window) is not None:
+                start = place.start
+                window[start : start + size] = line
+            else:
+                place.write(line)
         except OSError as error:
             self._failed = monotonic()
             self._complain(error)
@@ -131,11 +114,14 @@ class HoldsFile:
 
     def free(self, place: Place) -> None:
         """Clear a place that was filled."""
-        try:
-            place.clear()
-        except OSError as error:  # It is not used again: its line is still there.
-            self._complain(error)
-            return
+        if (window := place.window) is not None:
+            window[place.start] = 0
+        else:
+            try:
+                place.erase()
+            except OSError as error:  # It is not used again: its line is still there.
+                self._complain(error)
+                return
         place.home.append(place)
 
     def close(self) -> None:
@@ -173,10 +159,11 @@ class HoldsFile:
             start = self._next
             self._next += size
             self._given += 1
-            return _WrittenPlace(descriptor, start, self._free[width])
+            return Place(None, descriptor, start, self._free[width])
         if self._next + size > self._end:
             self._map()
-        place = _MappedPlace(self._windows[-1], self._next - self._begin, self._free[width])
+        start = self._next - self._begin
+        place = Place(self._windows[-1], descriptor, start, self._free[width])
         self._next += size
         self._given += 1
         return place

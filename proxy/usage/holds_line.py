@@ -1,7 +1,7 @@
 """One open hold as a line: `<crc32, 8 hex digits> {"standing":{..},"held":[..],"more":{..}}\\n`.
 
 `standing` is what it shares with thousands of others, encoded once and kept (`HoldHead`), as in
-wire/record.py; `more`, which is rare, is what the request says of itself. No byte is NUL.
+wire/record.py; `more` is what the request says of itself, where it does. No byte is NUL.
 """
 
 import zlib
@@ -36,7 +36,7 @@ class HoldLine(msgspec.Struct, frozen=True, gc=False):
     more: More | None = None
 
 
-_ENCODER = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(HoldLine)
 
 
@@ -46,15 +46,12 @@ class HoldHead:
     __slots__ = ("_crc", "_text")
 
     def __init__(self, standing: Standing) -> None:
-        self._text = b'{"standing":%b,"held":' % _ENCODER.encode(standing)
+        self._text = b'{"standing":%b,"held":' % _encode(standing)
         self._crc = zlib.crc32(self._text)
 
-    def line(self, held: Members, more: More | None) -> bytes:
-        """The line of these parts."""
-        if more is None:
-            rest = _ENCODER.encode(held) + b"}"
-        else:
-            rest = b'%b,"more":%b}' % (_ENCODER.encode(held), _ENCODER.encode(more))
+    def line(self, held: Members, said: bytes) -> bytes:
+        """The line of these parts. `said`: the members of `more`, or nothing."""
+        rest = b'%b,"more":{%b}}' % (_encode(held), said) if said else _encode(held) + b"}"
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.base.clock import monotonic, wall
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.labels import NO_LABELS, label
-from proxy.core.tracing import NOT_TRACED
+from proxy.core.labels import label
 from proxy.usage.cost import FlatPrice, cost, flat_price
 from proxy.usage.pricer import Pricer
 from proxy.usage.recording import (
@@ -28,15 +27,17 @@ from proxy.usage.recording import (
     usage_of_last,
     via,
 )
+from proxy.usage.said import said
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, line_of
+from proxy.wire.record import Cost, Head, More, OfText, Standing, Usage, line_of
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
     from proxy.usage.prices.price import Price
 
 _KEPT = 1024
+_NOTHING: OfText = 0, 0, 0, 0
 
 Kind = tuple[str | bool | None, ...]
 """What decides on the `Standing` of a request's line."""
@@ -62,7 +63,7 @@ class Lines:
     def __init__(self, identity: Identity, pricer: Pricer) -> None:
         self._identity = identity
         self._pricer = pricer
-        self._known: dict[Kind, _Known] = {}
+        self._known: dict[object, _Known] = {}  # By `Attempt.kind`, else by `kind_of`.
 
     def of(self, x: Exchange, ended: Moment | None = None) -> bytes:
         """The line of an exchange that ends now, or ended then. Its attempts are told what they
@@ -85,51 +86,44 @@ class Lines:
             or not x.admitted
         ):
             return line_of(record_of_exchange(x, self._identity, self._pricer, Moment(now, today)))
-        known = self._find(x, attempt, int(today))
+        second = int(today)
+        known = self._known.get(attempt.kind)
+        if known is None or known.second != second:
+            known = self._find(x, attempt, second)
         flat, tail = known.flat, x.tail
         usage = None
         if x.operation.has_usage and type(tail) is Tail:
-            usage = usual_usage(tail.last())
+            seen = tail.seen
+            usage = seen[1] if seen and seen[0] == tail.total else usual_usage(tail.last())
         if (
             flat is None
             or usage is None
             or usage.cached_read
             or usage.reasoning
-            or x.labels is not NO_LABELS
-            or x.trace is not NOT_TRACED
             or x.content is not None
-            or x.caller.tags
-            or x.caller.agent
         ):
-            more = self._more(x, attempt, usage, known.price)
-            tokens_in = tokens_out = total = of_input = 0
+            of_text, told, more = _NOTHING, b"", self._more(x, attempt, usage, known.price)
         else:
-            more, tokens_in, tokens_out = None, usage.input, usage.output
-            total, of_input = flat.of(tokens_in, tokens_out)
-            attempt.usage, attempt.cost = usage, total
+            of_text, more = flat.of(usage.input, usage.output), None
+            attempt.usage, attempt.cost = usage, of_text[2]
+            told = attempt.said if attempt.said is not None else said(x, attempt, x.labels)
         received, arrived, started = x.received, x.arrived, attempt.started
         done = int((now - received) * MICRO)
         overhead = int((started - arrived) * MICRO)
-        return known.head.line(
-            Numbers(
-                x.id,
-                x.at or int(today * MICRO) - done,
-                done,
-                len(body.raw),
-                tail.total or len(reply.body),
-                int((arrived - received) * MICRO),
-                int((x.admitted - received) * MICRO),
-                int((first_byte - received) * MICRO),
-                overhead if overhead > 0 else 0,
-                int((started - received) * MICRO),
-                int((attempt.head - received) * MICRO),
-                tokens_in,
-                tokens_out,
-                total,
-                of_input,
-            ),
-            more,
+        times = (
+            x.id,
+            x.at or int(today * MICRO) - done,
+            done,
+            len(body.raw),
+            tail.total or len(reply.body),
+            int((arrived - received) * MICRO),
+            int((x.admitted - received) * MICRO),
+            int((first_byte - received) * MICRO),
+            overhead if overhead > 0 else 0,
+            int((started - received) * MICRO),
+            int((attempt.head - received) * MICRO),
         )
+        return known.head.line(times, of_text, told, more)
 
     def _more(
         self, x: Exchange, attempt: Attempt, usual: Usage | None, price: "Price | None"
@@ -166,7 +160,7 @@ class Lines:
         return cost(usage, price)
 
     def _find(self, x: Exchange, attempt: Attempt, second: int) -> _Known:
-        key = attempt.kind or kind_of(x, attempt)
+        key: object = attempt.kind or kind_of(x, attempt)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _KEPT:

@@ -15,7 +15,7 @@ from proxy.wire.usage import MOST
 
 _USAGE = b'"usage"'
 _BILLED = b'"billed_units"'
-_COLON = ord(":")
+_COLON, _AFTER = ord(":"), len(_USAGE)
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 
@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(_Numbers).decode
 def usual_usage(tail: bytes) -> Usage | None:
     """The usage at the end of an answer, or None where a closer look is needed."""
     at = tail.rfind(_USAGE)
-    colon = at + len(_USAGE)
+    colon = at + _AFTER
     end = tail.find(b"}", at) + 1
     if at < 0 or not end or tail[colon] != _COLON:
         return None

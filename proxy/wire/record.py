@@ -165,6 +165,13 @@ class Numbers(msgspec.Struct, array_like=True, frozen=True, gc=False):
     cost_input: int
 
 
+Times = tuple[str, int, int, int, int, int, int, int, int, int, int]
+"""Those of `Numbers` up to `head`: a tuple is made and encoded sooner."""
+
+OfText = tuple[int, int, int, int]
+"""The others."""
+
+
 class More(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What was used where that was not only text, or its price is not known, and what the request
     says of itself."""
@@ -194,7 +201,12 @@ class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
 
 _OK = 200
 _NOTHING_MORE = More()
-_ENCODER = msgspec.json.Encoder()
+_NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
+_MORE_OF_TEXT = (
+    b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
+    b'"cost":{"total":%d,"input":%d,"output":%d},%b}}'
+)
+_encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(UsageRecord | Brief)
 
 
@@ -204,7 +216,7 @@ class BadLine(ValueError):
 
 def line_of(record: UsageRecord) -> bytes:
     """The record as a line of a segment."""
-    text = _ENCODER.encode(record)
+    text = _encode(record)
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
@@ -214,16 +226,31 @@ class Head:
     __slots__ = ("_crc", "_text")
 
     def __init__(self, standing: Standing) -> None:
-        self._text = b'{"v":2,"standing":%b,"numbers":' % _ENCODER.encode(standing)
+        self._text = b'{"v":2,"standing":%b,"numbers":' % _encode(standing)
         self._crc = zlib.crc32(self._text)
 
-    def line(self, numbers: Numbers, more: More | None) -> bytes:
-        """The line of the brief of these parts."""
-        if more is None:
-            rest = _ENCODER.encode(numbers) + b"}"
+    def line(self, times: Times, of_text: OfText, said: bytes, more: More | None = None) -> bytes:
+        """The line of the brief of these parts. `said`: members of `More` that say nothing of what
+        was used, rendered; or all of it is in `more`."""
+        if more is not None:
+            rest = b'%b,"more":%b}' % (_encode(times + _NO_NUMBERS), _encode(more))
+        elif said:
+            rest = _encode(times + _NO_NUMBERS) + _more(of_text, said)
         else:
-            rest = b'%b,"more":%b}' % (_ENCODER.encode(numbers), _ENCODER.encode(more))
+            rest = _encode(times + of_text) + b"}"
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
+
+
+def _more(of_text: OfText, said: bytes) -> bytes:
+    """`More` as the last member of a brief, as the encoder would write it."""
+    tokens_in, tokens_out, cost, of_input = of_text
+    of_output = cost - of_input
+    if tokens_in and tokens_out and of_input and of_output:
+        return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
+    usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
+    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}}' % (
+        *(_encode(usage), _encode(split), said),  # What is 0 is not written.
+    )
 
 
 def record_of(line: bytes) -> UsageRecord:

@@ -6,12 +6,16 @@ chunks is all that is done while the bytes pass; nothing is parsed until the end
 
 import re
 from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxy.wire.operations import StreamEnd
 from proxy.wire.sse import ANY_END, ENDS
 from proxy.wire.stream_errors import first_error
+
+if TYPE_CHECKING:
+    from proxy.wire.record import Usage
 
 KEEP = 16 * 1024
 _EDGE = 64
@@ -39,14 +43,16 @@ _ERROR = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\
 
 
 class Tail:
-    """Keeps at least the last `KEEP` bytes that were fed."""
+    """Keeps at least the last `KEEP` bytes that were fed. `seen`: what somebody found in them when
+    `total` was so much, for who comes later."""
 
-    __slots__ = ("_chunks", "_size", "total")
+    __slots__ = ("_chunks", "_size", "seen", "total")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self.total = 0
+        self.seen: tuple[int, Usage | None] | None = None  # Usage in its usual form.
 
     def feed(self, data: bytes) -> None:
         chunks = self._chunks

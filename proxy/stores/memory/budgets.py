@@ -74,9 +74,9 @@ class Budgets:
         self._limited: list[tuple[Purse, float]] = []
         self._windows = [(each.account.clock, -math.inf) for each in every]  # Theirs: their ends.
 
-    def hold(self, asked: int, least: int, at: float, seen: list[int]) -> int:
-        """Hold in all as much as every hard budget can give, and note what each has taken then.
-        Returns what that is; -1 where it is less than the least."""
+    def hold(self, asked: int, least: int, at: float) -> int:
+        """Hold in all as much as every hard budget can give. Returns what that is; -1 where it is
+        less than the least."""
         if not self.roll:
             for clock, end in self._windows:
                 if at >= end or clock.end != end:
@@ -86,7 +86,6 @@ class Budgets:
             least_left = math.inf
             for purse, limit in self._limited:
                 purse.used = used = purse.used + asked
-                seen.append(used)
                 if (left := limit - used) < least_left:
                     least_left = left
             self.left = least_left
@@ -94,11 +93,14 @@ class Budgets:
                 return asked
             for purse in self.purses:
                 purse.used -= asked
-            del seen[-len(self.purses) :]
         amount = self._afford(asked, least, at)
         if amount >= 0:
-            self._hold(amount, at, seen)
+            self._hold(amount, at)
         return amount
+
+    def note(self, seen: list[int]) -> None:
+        """Add what is spent and held of each, as it is right after a hold."""
+        seen += [purse.used for purse in self.purses]
 
     def _turn(self, at: float) -> None:
         """Find the purses of the present windows."""
@@ -130,12 +132,11 @@ class Budgets:
             return self._overdrawn(asked, least, room)
         return room if least >= asked else self._shared(asked, least, at)
 
-    def _hold(self, amount: int, at: float, seen: list[int]) -> None:
+    def _hold(self, amount: int, at: float) -> None:
         self._turn(at)
         self.left = math.inf
         for purse, limit in self._limited:
             purse.used = used = purse.used + amount
-            seen.append(used)
             self.left = min(self.left, limit - used)
 
     def grow(self, asked: int, purses: Sequence[Purse]) -> int:

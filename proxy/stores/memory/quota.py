@@ -10,7 +10,16 @@ what can no longer matter, to an open grant neither (`idle` of each count).
 import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.core.quota import CONCURRENCY_RETRY, Demand, Level, QuotaUnknown, Rule, Stand, Standing
+from proxy.core.quota import (
+    CONCURRENCY_RETRY,
+    Demand,
+    Grant,
+    Level,
+    QuotaUnknown,
+    Rule,
+    Stand,
+    Standing,
+)
 from proxy.stores.memory.budgets import Budget
 from proxy.stores.memory.levels import refusal
 from proxy.stores.memory.windows import KEPT, Window
@@ -35,7 +44,7 @@ class MemoryQuota:
         self._bound = store.counts_of(rules)
         self._refused = 0.0, 0.0  # When it refused last, on both clocks.
 
-    def take_now(self, tokens: int, money: int, least: int) -> "MemoryGrant | None":
+    def take_now(self, tokens: int, money: int, least: int) -> Grant | None:
         """All or nothing; None where that is refused, or what was spent is not known yet."""
         store = self._store
         if self._epoch != store.epoch:
@@ -47,16 +56,18 @@ class MemoryQuota:
         if bound.rates:
             now = store.monotonic()
             for rates in bound.rates:
-                if not rates.take(tokens, now, seen):
+                if not rates.take(tokens, now):
                     fits = False
+                rates.note(seen)
         for slots, limit in bound.slots:
             fits = slots.take(limit, seen) and fits
         if (budgets := bound.budgets) is not None:
             at = store.wall()
             if fits:
-                money = budgets.hold(money, least, at, seen)
+                money = budgets.hold(money, least, at)
+                budgets.note(seen)
         if not fits or money < 0:
-            undo(bound, tokens, seen)
+            _undo(bound, tokens, seen)
             self._refused = now, at
             return None
         grant = MemoryGrant(bound, tokens, money, seen, (now, at))
@@ -64,14 +75,14 @@ class MemoryQuota:
             grant.note()
         return grant
 
-    async def take(self, demand: Demand) -> "MemoryGrant":
+    async def take(self, demand: Demand) -> Grant:
         """All or nothing. Raises QuotaExceeded, QuotaUnknown."""
         try:
             return self._take(demand)
         except QuotaUnknown:
             return await self._take_soon(demand)
 
-    async def _take_soon(self, demand: Demand) -> "MemoryGrant":
+    async def _take_soon(self, demand: Demand) -> Grant:
         """What was spent before is being asked for: that takes a moment."""
         until = asyncio.get_running_loop().time() + self._store.patience
         while await self._store.soon_known(until):
@@ -81,10 +92,12 @@ class MemoryQuota:
                 continue  # Something became known, but not yet all that this needs.
         return self._take(demand)
 
-    def _take(self, demand: Demand) -> "MemoryGrant":
+    def _take(self, demand: Demand) -> Grant:
         grant = self.take_now(demand.tokens, demand.money, demand.least)
         if grant is None:
             raise refusal(self._bound, demand, *self._refused)
+        if type(grant) is not MemoryGrant:
+            _ = grant.levels()  # Noted before others take.
         return grant
 
     def _renew(self) -> None:
@@ -93,7 +106,7 @@ class MemoryQuota:
             self._bound = self._store.counts_of(self.rules)
 
 
-def undo(bound: "Bound", tokens: int, seen: list[int]) -> None:
+def _undo(bound: "Bound", tokens: int, seen: list[int]) -> None:
     _change(bound, seen, -1, -tokens)
     for slots, _ in bound.slots:
         slots.used -= 1
@@ -107,16 +120,25 @@ class MemoryGrant:
     )  # fmt: skip
 
     def __init__(
-        self, bound: "Bound", tokens: int, money: int, seen: list[int], moment: tuple[float, float]
+        self,
+        bound: "Bound",
+        tokens: int,
+        money: int,
+        seen: list[int],
+        moment: tuple[float, float],
+        *,
+        purses: "Sequence[Purse] | None" = None,
     ) -> None:
-        """Made in the moment, on both clocks, in which all of it was taken."""
+        """Made in the moment, on both clocks, in which all of it was taken. `purses`: where the
+        money is, if it is not where the last hold of these budgets is."""
         self.money = money
         self._bound = bound
         self._tokens = tokens
         self._seen = seen
         self._moment = moment
-        budgets = bound.budgets
-        self._purses: Sequence[Purse] = () if budgets is None else budgets.purses
+        if purses is None:
+            purses = () if bound.budgets is None else bound.budgets.purses
+        self._purses = purses
         self._open = True
         self._resets: dict[int, float] | None = None
         self._limits: list[int] | None = None

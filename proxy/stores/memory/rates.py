@@ -1,7 +1,7 @@
 """The request and token limits of a quota that share a window's length: checked and taken together.
 
-One plain loop for each measure takes from all counts, notes what there is then, and sees which
-limit is the tightest: what is told with every answer costs no loop of its own. Only where that one
+One plain loop for each measure takes from all counts and sees which limit is the tightest: what is
+told with every answer costs no loop of its own. Only where that one
 is nearly used up is each count compared with its limit, exactly: else none can be passed. All is
 undone where anything refuses: that is rare, and dear anyway. A limit that is not hard is infinite.
 
@@ -24,7 +24,7 @@ class Rates:
     """Windows of one length."""
 
     __slots__ = (
-        "_head", "_request_limits", "_token_limits", "noted", "requests", "ticker", "tokens",
+        "_request_limits", "_token_limits", "bucket", "noted", "requests", "ticker", "tokens",
         "told",
     )  # fmt: skip
 
@@ -40,34 +40,30 @@ class Rates:
         self.tokens = tuple(limited for limited, _ in tokens)
         self._request_limits = tuple(limit for _, limit in requests)
         self._token_limits = tuple(limit for _, limit in tokens)
-        self.noted = 1 + len(requests) + len(tokens)  # Numbers that a take notes.
-        self._head = -1  # The bucket where all windows were.
+        self.noted = 1 + len(requests) + len(tokens)  # How many numbers `note` adds.
+        self.bucket = -1  # Where all windows were at the last take.
         self.told: Told = -1, 0, -1, 0  # At the last take.
 
-    def take(self, tokens: int, now: float, seen: list[int]) -> bool:
-        """Take one request and so many tokens. Notes the bucket and each total. Whether all fits;
-        where it does not, `change` it back."""
+    def take(self, tokens: int, now: float) -> bool:
+        """Take one request and so many tokens. Whether all fits; where it does not, `change` it
+        back."""
         ticker = self.ticker
         if now >= ticker.end:
             ticker.move(now)
         bucket = ticker.bucket
-        if bucket != self._head:
+        if bucket != self.bucket:
             self._advance(bucket)
-        note = seen.append
-        note(bucket)
         of = of_tokens = -1
         used = used_tokens = 0
         most = -1.0
         for window, share, told in self.requests:
             window.total = total = window.total + 1
-            note(total)
             if (part := total * share) > most:
                 most, of, used = part, told, total
         fits = most < NEAR or _below(self.requests, self._request_limits)
         most = -1.0
         for window, share, told in self.tokens:
             window.total = total = window.total + tokens
-            note(total)
             if (part := total * share) > most:
                 most, of_tokens, used_tokens = part, told, total
         self.told = of, used, of_tokens, used_tokens
@@ -79,7 +75,12 @@ class Rates:
         for window in self.windows():
             if window.head != bucket:
                 window.advance(bucket)
-        self._head = bucket
+        self.bucket = bucket
+
+    def note(self, seen: list[int]) -> None:
+        """Add the bucket and each total, as they are right after a take."""
+        seen.append(self.bucket)
+        seen += [window.total for window in self.windows()]
 
     def change(self, bucket: int, requests: int, tokens: int) -> None:
         """So many more, or fewer, than were taken in a bucket."""

@@ -20,6 +20,7 @@ from proxy.usage.tokens.inputs import COUNTABLE
 from proxy.usage.tokens.most_input import Question, most_input
 from proxy.usage.tokens.ranks import NoRanks
 from proxy.usage.tokens.transcript import BoundedTranscript
+from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
 from proxy.wire.tail import Tail
 from proxy.wire.usage import read_usage
@@ -70,7 +71,11 @@ class ThreadCounter:
         """Whether a good answer came without usage; its target is remembered."""
         if x.operation.name not in COUNTABLE:
             return False
-        if _has_usage(x.tail):
+        tail = x.tail
+        last = tail.last()
+        usual = usual_usage(last)
+        tail.seen = tail.total, usual
+        if usual is not None or _has_usage(tail, last):
             if self._silent and x.stream:
                 self._silent.pop(_target(x), None)
             return False
@@ -151,9 +156,8 @@ def _without_panic(work: Callable[[], T | None]) -> T | None:
         raise RuntimeError(f"tiktoken broke off: {panic}") from panic
 
 
-def _has_usage(tail: Tail) -> bool:
-    """Whether the vendor named what was used. Nearly every answer does, near its end: one look."""
-    last = tail.last()
+def _has_usage(tail: Tail, last: bytes) -> bool:
+    """Whether the vendor named what was used, in whatever form."""
     at = last.rfind(_COUNT_NAME)
     if at >= 0 and _COUNT.search(last, max(0, at - _LONGEST_NAME)) is not None:
         return True  # In a text its quotes would be escaped.

@@ -1,6 +1,7 @@
 """What is decided at once, without asking a store or waiting: the same as the long way decides."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from proxy.core.quota import (
     Walls,
 )
 from proxy.core.reply import Reply
-from proxy.core.target import Provider, Target
+from proxy.core.target import Provider, Route, Target
 from proxy.limits import need
 from proxy.limits.bundles import Bundles
 from proxy.limits.gate import GateOptions, LimitsGate
@@ -256,3 +257,52 @@ def test_a_cap_that_was_changed_is_read_again() -> None:
     assert need.need_of(x).output == 5
     body.set("max_tokens", b"7")
     assert need.need_of(x).output == 7
+
+
+async def test_walls_that_change_in_between_stand_before_the_hold() -> None:
+    """What was found at admission is of use as long as nothing has changed."""
+    walls = {TEAM: Walls(budgets=(budget(TEAM, 10 * HELD),))}
+    bundles = Bundles(MemoryQuotas(), Walled(walls, {}))
+    gate = LimitsGate(bundles, bundles, Prices(), WaitingRoom(), GateOptions())
+    walks = Walks(Walls())
+    walks.gate, walks.caller = gate, Caller("k", ModelPatterns.of(("*",)), team="t")
+    first, second = walks.request(), walks.request()
+    assert gate.admit_now(first) and gate.admit_now(second)
+    assert (await walks.held(first)).hold is not None
+    walls[TEAM] = Walls(budgets=(budget(TEAM, HELD),))
+    gate.forget()
+    with pytest.raises(BudgetExceeded):
+        await walks.held(second)
+
+
+async def test_each_target_has_its_own_walls_whichever_was_asked_last() -> None:
+    walks = Walks(Walls(budgets=(budget(KEY, 100 * HELD),)))
+    small = Walls(budgets=(budget(Scope("provider", "p"), HELD),))
+    plain = Target(walks.provider, "m")
+    walled = Target(replace(walks.provider, name="walled", walls=small), "m")
+    x = walks.request()
+    assert walks.gate.admit_now(x)
+    for target, fits in ((plain, True), (walled, True), (plain, True), (walled, False)):
+        assert walks.gate.hold_now(x, target, Attempt(target)) is fits
+
+
+SEARCHING: list[tuple[str, str, str, bool]] = [
+    ("m", "m", "gpt-4o", False),
+    ("m", "m", "gpt-4o-search", True),  # By whatever name it is asked for.
+    ("sonar", "sonar", "gpt-4o", True),
+    ("*", "m", "gpt-4o", False),
+    ("*", "my-search", "gpt-4o", True),  # It is that only in the request.
+]
+
+
+@pytest.mark.parametrize(("route", "asked", "target", "searches"), SEARCHING)
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_model_that_searches_by_itself_has_no_plain_need(
+    route: str, asked: str, target: str, searches: bool, planned: bool
+) -> None:
+    x = simple(FakeTransport(), FakeIncoming(RAW))
+    only = Target(Walks(Walls()).provider, target)
+    x.body, x.model, x.route = Body(RAW), asked, Route(route, (only,))
+    x.plan = (only,) if planned else ()
+    assert (need._of_texts(x, x.body) is None) is searches
+    assert bool(need.need_of(x).searches) is searches

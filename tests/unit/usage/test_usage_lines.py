@@ -5,6 +5,7 @@ import random
 import zlib
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from proxy.usage.prices.files import in_force
 from proxy.usage.prices.price import Price
 from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, Moment, record_of_exchange
+from proxy.usage.said import said
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
 from proxy.wire.measure import reported
@@ -405,3 +407,49 @@ def test_the_usual_is_seen_at_one_look(text: bytes) -> None:
 )
 def test_what_is_unusual_is_left_to_a_closer_look(text: bytes) -> None:
     assert usual_usage(text) is None
+
+
+SPAN = "d" * 16
+SAYING: dict[str, Callable[[Exchange], None]] = {
+    "nothing": lambda x: None,
+    "a span": lambda x: setattr(x, "trace", Trace("a" * 32, None, "c" * 16)),
+    "a span below another": lambda x: setattr(x, "trace", Trace("a" * 32, "b" * 16, "c" * 16)),
+    "not sampled": lambda x: setattr(x, "trace", Trace("a" * 32, "b" * 16, "c" * 16, "00")),
+    "other flags": lambda x: setattr(x, "trace", Trace("a" * 32, "b" * 16, "c" * 16, "03")),
+    "the caller's trace": lambda x: setattr(x, "trace", Trace("a" * 32, "b" * 16)),
+    "labels": lambda x: setattr(x, "labels", Labels("ö", 'a"', "s\u2028", ("t",))),
+    "the key's tags": lambda x: setattr(
+        x, "caller", Caller("k", ModelPatterns.of(("*",)), tags=("own",))
+    ),
+}
+
+
+@pytest.mark.parametrize("change", SAYING.values(), ids=SAYING.keys())
+@pytest.mark.parametrize("rates", [(10**9, 10**9), (0, 10**9), (10**9, 0)])
+@pytest.mark.parametrize("held", [False, True])
+def test_what_a_request_says_is_written_as_it_would_be_encoded(
+    change: Callable[[Exchange], None], rates: tuple[int, int], held: bool
+) -> None:
+    """Byte for byte, also where its hold had it rendered before."""
+    prices = Pricer(TABLE, {}, {("p", "m"): Price.of({"input": rates[0], "output": rates[1]})})
+    x = usual_exchange()
+    change(x)
+    attempt = x.attempts[0]
+    attempt.span = SPAN if x.trace.span is not None else None
+    if held:
+        attempt.said = said(x, attempt, x.labels)
+    ended = Moment(x.received + 2, 1_763_640_000.5)
+    line = Lines(IDENTITY, prices).of(x, ended)
+    assert record_of(line) == record_of_exchange(x, IDENTITY, prices, ended)
+    assert (MORE in line) is bool(said(x, attempt, x.labels))
+    if MORE in line:
+        more = Lines(IDENTITY, prices)._more(x, attempt, Usage(9, 4), prices.price("p", "m"))
+        assert line.endswith(b',"more":%b}\n' % msgspec.json.encode(more))
+
+
+def test_usage_that_was_seen_is_not_looked_for_again() -> None:
+    x = usual_exchange()
+    x.tail.seen = x.tail.total, Usage(90, 40)
+    assert record_of(Lines(IDENTITY, PRICES).of(x)).usage == Usage(90, 40)
+    x.tail.feed(b" ")  # More has come: what was seen may not be the last.
+    assert record_of(Lines(IDENTITY, PRICES).of(x)).usage == Usage(9, 4)

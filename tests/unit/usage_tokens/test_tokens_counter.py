@@ -95,6 +95,13 @@ async def test_an_answer_with_usage_is_not_touched(counter: ThreadCounter, usage
     assert counter._pool._threads == set()  # Not even a thread was begun.
 
 
+async def test_usage_that_was_found_is_there_for_who_comes_later(counter: ThreadCounter) -> None:
+    usual = b'{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}'
+    for usage, found in ((usual, Usage(7, 3)), (b'{"input_tokens":7}', None)):
+        tail = (await ended(counter, ANSWER[:-1] + b',"usage":%b}' % usage)).tail
+        assert tail.seen == (tail.total, found)
+
+
 @pytest.mark.parametrize(
     "usage", [b"null", b"{}", b'{"prompt_tokens":null,"completion_tokens":null}', b'{"a":-1}']
 )
