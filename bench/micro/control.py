@@ -30,7 +30,7 @@ from proxy.telemetry.otlp_http import pack
 from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
 from proxy.usage.segments import list_segments, read_batch
-from proxy.wire.record import Cost, Head, More, Numbers, Standing, Usage, UsageRecord
+from proxy.wire.record import Head, Standing, UsageRecord
 from proxy.wire.record_reader import RecordReader
 
 _BATCH = 512
@@ -70,24 +70,17 @@ def _standing(number: int) -> Standing:
 
 def _line(random: Random, head: Head, name: str) -> bytes:
     started, took = random.randrange(150, 900), random.randrange(5_000, 90_000)
-    numbers = Numbers(
+    times = (
         name,
         1_760_000_000_000_000 + random.randrange(600_000_000),
         *(started + took + 80, 1024, 873, 20, started - 40, started + took),
-        *(started - 20, started, started + took - 5, 0, 0, 0, 0),
+        *(started - 20, started, started + took - 5),
     )
-    usage = Usage(input=random.randrange(10, 4_000), output=random.randrange(10, 900))
-    cost = Cost(usage.input * 500 + usage.output * 2_000, usage.input * 500)
-    cost = Cost(cost.total, cost.input, output=cost.total - cost.input)
-    more = More(
-        usage=usage,
-        usage_source="upstream",
-        cost=cost,
-        attempt=new_span(),
-        trace=begun().trace,
-        span=new_span(),
-    )
-    return head.line(numbers, more)
+    tokens_in, tokens_out = random.randrange(10, 4_000), random.randrange(10, 900)
+    cost_in = tokens_in * 500
+    spans = new_span().encode(), (begun().trace or "").encode(), new_span().encode()
+    said = b'"attempt":"%b","trace":"%b","span":"%b"' % spans
+    return head.line(times, (tokens_in, tokens_out, cost_in + tokens_out * 2_000, cost_in), said)
 
 
 def _best(step: Callable[[], object]) -> float:
