@@ -113,12 +113,11 @@ class Route:
     policy: Policy = USUAL
     off: str | None = None  # Why it is not to be used, or None.
     reachable: bool = field(init=False)  # Not all of its providers are off.
-    searches: bool = field(init=False)  # It searches the web, or one of its targets does.
+    searches: bool = field(init=False)  # At least one of its targets searches the web by itself.
 
     def __post_init__(self) -> None:
         reachable = any(target.provider.off is None for target in self.targets)
-        searches = any(part in self.model for part in SEARCHING)
-        searches = searches or any(target.searches for target in self.targets)
+        searches = any(target.searches for target in self.targets)
         object.__setattr__(self, "reachable", reachable)
         object.__setattr__(self, "searches", searches)
 
