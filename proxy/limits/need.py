@@ -35,7 +35,7 @@ _MAKES_PICTURES = frozenset(("images", "image_edits", "image_variations"))
 _KEPT_BY_VENDOR = ("previous_response_id", "conversation", "prompt")
 _SEARCH_OPTIONS = ("web_search_options", "search_parameters")
 _TALKS = frozenset(("chat", "responses"))
-_BY_ITSELF, _TOO = SEARCHING
+_SEARCH_NAME, _SONAR_NAME = SEARCHING
 _new_need = tuple.__new__  # Makes one as `Need(*numbers)` does, in a third of the time.
 _SPECIAL = frozenset((*_KEPT_BY_VENDOR, *_SEARCH_OPTIONS, "prediction", "service_tier"))
 _TYPE = b'"type"'
@@ -79,11 +79,11 @@ def need_of(x: Exchange) -> Need:
 def _of_texts(x: Exchange, body: Body) -> Need | None:
     """The bounds of a conversation in which nothing counts but text, or None for any other."""
     raw, name = body.raw, x.operation.name
-    if name not in _TALKS or body.has_any(_SPECIAL) or raw.rfind(_TYPE) >= 0:
+    if name not in _TALKS or not _SPECIAL.isdisjoint(body.given) or raw.rfind(_TYPE) >= 0:
         return None
     route, model = x.route, x.model or ""
     by_target = x.plan or route is None or route.searches
-    if (by_target or _BY_ITSELF in model or _TOO in model) and _is_search_model(x):
+    if (by_target or _SEARCH_NAME in model or _SONAR_NAME in model) and _is_search_model(x):
         return None
     if _BACKSLASH in raw and _has_escapes(raw):
         return None
@@ -174,7 +174,7 @@ def _may_search(x: Exchange, body: Body) -> bool:
 def _is_search_model(x: Exchange) -> bool:
     """Whether it may go to one that searches by itself, whatever that is called here."""
     model = x.model or ""
-    if _BY_ITSELF in model or _TOO in model:
+    if _SEARCH_NAME in model or _SONAR_NAME in model:
         return True
     if not x.plan:
         return x.route is not None and x.route.searches

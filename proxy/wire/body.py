@@ -128,10 +128,6 @@ class Body:
     def __contains__(self, name: str) -> bool:
         return name in self.given
 
-    def has_any(self, names: frozenset[str]) -> bool:
-        """Whether one of these members is there."""
-        return not names.isdisjoint(self.given)
-
     def set(self, name: str, value: bytes) -> None:
         """Give member `name` the JSON text `value`; everything else stays byte for byte."""
         old = self.given.get(name)
