@@ -15,6 +15,8 @@ log = logging.getLogger("llm-proxy.turn")
 
 _ALONE = 32
 """Writes made at once after one that waited and found itself alone."""
+_LARGE = 16 * 1024
+"""Bytes that never wait: whoever sends so much must learn at once that its reader is slow."""
 
 
 class Turn:
@@ -28,7 +30,11 @@ class Turn:
 
     def write(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write now, or with the others."""
-        if self._waiting:
+        if len(data) >= _LARGE:
+            if self._waiting:
+                self.flush()
+            transport.write(data)
+        elif self._waiting:
             self._waiting.append((transport, data))
         elif self._at_once:
             self._at_once -= 1

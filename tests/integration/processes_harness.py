@@ -140,7 +140,10 @@ class Serving:
         named = {}
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         for pid in listed.split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It ended meanwhile.
             if "--name" in words:
                 named[words[words.index("--name") + 1]] = int(pid)
         return named

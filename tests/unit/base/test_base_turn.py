@@ -123,3 +123,15 @@ async def test_where_nothing_may_wait_nothing_does() -> None:
     turn.write(b, b"2")
     turn.close(a)
     assert did == [("a", b"1"), ("b", b"2"), ("a", "closed")]
+
+
+async def test_what_is_large_never_waits_and_comes_after_what_does() -> None:
+    did, (a, b) = _transports("a", "b")
+    turn = Turn()
+    turn.write(a, b"small")
+    turn.write(b, b"x" * 16 * 1024)
+    assert did == [("a", b"small"), ("b", b"x" * 16 * 1024)]
+    turn.write(a, b"next")
+    assert len(did) == 2
+    await asyncio.sleep(0)
+    assert did[2:] == [("a", b"next")]
