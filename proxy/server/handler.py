@@ -37,7 +37,11 @@ class Handler:
         out = HttpOut(arrival.connection, arrival, own)
         self.in_flight += 1
         try:
-            await self._serve(runtime, arrival, out)
+            found = operations.find(arrival.method, arrival.path)
+            if found is None or not found[0].has_model:
+                found = self._look_closer(runtime, arrival, out)
+            if found is not None:
+                await serve(Exchange(runtime, arrival, *found), out)
         except ProxyError as error:
             self._refuse(out, error)
         except ConnectionError:
@@ -48,15 +52,6 @@ class Handler:
             self._refuse(out, InternalError("something went wrong in the proxy; its log says what"))
         finally:
             self.in_flight -= 1
-
-    async def _serve(self, runtime: Runtime, arrival: Request, out: HttpOut) -> None:
-        found = operations.find(arrival.method, arrival.path)
-        if found is None or not found[0].has_model:
-            found = self._look_closer(runtime, arrival, out)
-            if found is None:
-                return
-        operation, path = found
-        await serve(Exchange(runtime, arrival, operation, path), out)
 
     def _look_closer(
         self, runtime: Runtime, arrival: Request, out: HttpOut

@@ -139,16 +139,14 @@ class HttpOut:
 
     def _render(self, status: int, headers: RawHeaders, framing: bytes) -> bytes:
         self.started = True
-        lines = [b": ".join(field) for field in headers]
-        fields = b"\r\n".join(lines)
-        # A field with a line break in it would let a vendor, or a model's name, write our head.
-        breaks = max(len(lines) - 1, 0)
-        if fields.count(b"\n") != breaks or fields.count(b"\r") != breaks:
-            self.started = False
-            raise InternalError("a header field cannot be sent")
+        fields = b"\r\n".join(map(b": ".join, headers))
+        if headers:
+            fields += b"\r\n"
+            # A field with a line break would let a vendor, or a model's name, write our head.
+            if len(fields.translate(None, b"\r\n")) != len(fields) - 2 * len(headers):
+                self.started = False
+                raise InternalError("a header field cannot be sent")
         head = (_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status) + fields
-        if lines:
-            head += b"\r\n"
         if b"\r\ndate: " not in head and b"\r\nDate: " not in head:
             head += _date_line(int(wall()))
         if not self.arrival.keep_alive:
