@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from proxy.server.listener import Kind
 from tests.adversity.request_cases import CASES, LAXER, SMALL, STRICTER, TOKENS
+from tests.examples import examples
 from tests.fakes.server_pair import Outcome, Seen, outcome
 
 _ANSWER = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ")
@@ -117,7 +118,7 @@ def mutations(draw: st.DrawFn) -> bytes:
     return data + b"\r\n\r\n"  # aiohttp refuses some heads before they are whole.
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(data=mutations(), cut=st.integers(0, 600))
 def test_mutations(runner: asyncio.Runner, data: bytes, cut: int) -> None:
     theirs = view(run(runner, "aiohttp", singly(data)))
