@@ -10,6 +10,7 @@ import asyncio
 import gc
 import hashlib
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from proxy.control_plane import ControlPlane
 
 log = logging.getLogger("llm-proxy.control")
+
+_NICE = 3
+"""Leaves a third of a core that a worker wants all of: a little more than control needs there."""
 
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
@@ -181,6 +185,14 @@ async def control(name: str, channel: int, path: Path, environment: str | None) 
     await process.run()
 
 
+def _give_way() -> None:
+    """Let workers go first on a core that they share with us, and with the database that we start:
+    a caller waits for them, and records can wait in the spool."""
+    _ = os.nice(_NICE)
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def main() -> None:
     """The entry point of the process; only the supervisor calls it."""
     parser = argparse.ArgumentParser(prog="llm-proxy control")
@@ -192,6 +204,7 @@ def main() -> None:
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _give_way()
     asyncio.run(control(given.name, given.channel, given.config, given.env))
 
 

@@ -60,7 +60,10 @@ def test_it_says_when_it_is_ready_and_then_answers(config: Path) -> None:
         answer = proxy.chat("first", stream=True)
         assert answer.status == 200
         assert answer.read().rstrip().endswith(b"data: [DONE]")
-        assert set(proxy.children()) == {"control", "worker-0"}
+        children = proxy.children()
+        assert set(children) == {"control", "worker-0"}
+        nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in children.items()}
+        assert nice["control"] > nice["worker-0"]  # Callers go first.
 
 
 def test_a_killed_worker_is_replaced_within_a_second_and_no_new_connection_is_refused(
