@@ -98,7 +98,10 @@ class HttpOut:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if self._head is not None:
             data, self._head = self._head + data, None
-        self._send(data)
+        connection = self._connection
+        transport = connection.transport
+        if transport is not None:  # As `_send`: of a stream's chunk each call counts.
+            connection.turn.write(transport, data)
 
     def end(self) -> None:
         """The body is whole."""
