@@ -15,8 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.base.clock import monotonic
+from proxy.config.overlay import process_environment
 from proxy.processes.channel import Channel
 
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
+}
+"""Of a worker, for glibc: bodies above 128 KiB come and go, and to give their memory back to the
+system and fault it in again for the next one costs a tenth of a request of 200 kB."""
 _SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -68,6 +75,7 @@ async def start(
             stdin=subprocess.DEVNULL,
             pass_fds=passed,
             process_group=0,
+            env=None if listener is None else {**_KEEP_MEMORY, **process_environment()},
         )
     except OSError:
         await channel.close()

@@ -64,6 +64,9 @@ def test_it_says_when_it_is_ready_and_then_answers(config: Path) -> None:
         assert set(children) == {"control", "worker-0"}
         nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in children.items()}
         assert nice["control"] > nice["worker-0"]  # Callers go first.
+        keeps = Path(f"/proc/{children['worker-0']}/environ").read_bytes()
+        assert b"MALLOC_TRIM_THRESHOLD_=" in keeps
+        assert b"PATH=" in keeps  # And all that we have.
 
 
 def test_a_killed_worker_is_replaced_within_a_second_and_no_new_connection_is_refused(

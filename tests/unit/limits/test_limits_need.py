@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.base import jsonio
 from proxy.base.errors import BadRequest
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need
 from proxy.core.upload import FormUpload, StreamUpload
-from proxy.limits.need import need_of
+from proxy.limits.need import _is_typed, need_of
 from proxy.wire.body import Body
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import simple
@@ -193,3 +195,18 @@ class TestForms:
 
     def test_without_a_body(self) -> None:
         assert need_of(exchange("/files", b"")).seconds == 0
+
+
+@given(
+    st.lists(
+        st.sampled_from([b'"', b"type", b'"type"', b'"typ', b"x" * 99, b"x" * 3000, b"{", b"e"])
+    ),
+    st.booleans(),
+)
+def test_whether_anything_has_a_type_is_found_in_long_texts_as_in_short_ones(
+    parts: list[bytes], long: bool
+) -> None:
+    raw = b"".join(parts)
+    text = b"y" * 9000 * long + raw
+    assert _is_typed(text) == (b'"type"' in raw)
+    assert _is_typed(b'"a" ' * 4000 + raw) == (b'"type"' in raw)
