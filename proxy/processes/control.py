@@ -187,10 +187,14 @@ async def control(name: str, channel: int, path: Path, environment: str | None) 
 
 def _give_way() -> None:
     """Let workers go first on a core that they share with us, and with the database that we start:
-    a caller waits for them, and records can wait in the spool."""
-    _ = os.nice(_NICE)
-    if hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    a caller waits for them, and records can wait in the spool. Where a sandbox forbids it (systemd
+    with `SystemCallFilter=~@resources`, say) control works on as it is."""
+    try:
+        _ = os.nice(_NICE)
+        if hasattr(os, "SCHED_BATCH"):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError as error:
+        log.info("control goes on with the priority it has: %s", error)
 
 
 def main() -> None:

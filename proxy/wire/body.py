@@ -37,14 +37,16 @@ _MEMBERS_OR_NULL: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.
 _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
-_SHORTEST_DOUBLE = len(b',"model":0')
 _SHORT = 16 * 1024
 _SHORTEST_MEMBER = len(b',"":0')
 _NAMES_WE_READ = tuple(
-    b'"%b"' % name
+    (name, f'"{name}"'.encode())
     for name in (
-        *(b"model", b"stream", b"stream_options", b"user", b"metadata", b"n", b"best_of"),
-        *(b"max_tokens", b"max_completion_tokens", b"max_output_tokens", b"service_tier"),
+        *("model", "stream", "stream_options", "user", "metadata", "n", "best_of"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "service_tier"),
+        # What is looked through for rules, kept, or counted.
+        *("messages", "input", "instructions", "prompt", "suffix", "prediction"),
+        *("query", "documents"),
     )
 )
 _MEMBER_NAME = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
@@ -70,7 +72,7 @@ class Body:
         # Compact JSON has none to spare, and so nearly every body is cleared at once.
         spare = len(raw) - _least(raw, self.given)
         self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
-        if spare >= _SHORTEST_DOUBLE and _might_double(raw):
+        if not self._plain and _might_double(raw, self.given):
             self._refuse_doubles()
 
     def text(self, name: str) -> str | None:
@@ -241,9 +243,10 @@ def _least(raw: bytes, members: Members) -> int:
     return values + sum(map(len, members)) + 4 * len(members) + 1
 
 
-def _might_double(raw: bytes) -> bool:
-    if any(raw.count(name) > 1 for name in _NAMES_WE_READ):
-        return True
+def _might_double(raw: bytes, members: Members) -> bool:
+    for name, text in _NAMES_WE_READ:
+        if name in members and raw.count(text) > 1:
+            return True
     return b"\\u00" in raw and _ESCAPED_LETTER.search(raw) is not None
 
 
