@@ -38,8 +38,8 @@ async def relay(x: Exchange, out: Out) -> None:
             x.complete()
             out.whole(reply.status, reply.headers, reply.body)
         elif _passes_unread(x, reply) and (body := answer.take()) is not None:
+            x.tail.feed(body)  # Whatever is wrong with it, it was paid for.
             refuse_unfinished(x, reply, body)
-            x.tail.feed(body)
             if x.runtime.tokens.wants(x):
                 await x.runtime.tokens.count(x, body)
             x.complete()
