@@ -24,6 +24,8 @@ from proxy.wire.coding import Inflate, is_gzip
 from proxy.wire.continuation import Sent
 from proxy.wire.headers import without
 
+_WITHOUT_BODY = frozenset({204, 304})
+
 
 async def relay(x: Exchange, out: Out) -> None:
     """Send the reply. Raises UpstreamError only while nothing was sent."""
@@ -59,7 +61,8 @@ def _passes_unread(x: Exchange, reply: Reply) -> bool:
     """Whether the body goes out as it is, should it be here already."""
     head = reply.head
     if x.filters or x.watchers or head.is_events or x.incoming.method == "HEAD":
-        return False
+        # Behind such a head even the last chunk would be read as the beginning of the next answer.
+        return reply.status in _WITHOUT_BODY
     return head.coding is None or not _is_inflated(x, reply)
 
 

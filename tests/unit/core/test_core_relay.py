@@ -268,6 +268,15 @@ async def test_a_watcher_sees_json_that_was_here() -> None:
     assert seen == [b"{}"]
 
 
+@pytest.mark.parametrize("headers", [EVENTS, BINARY[:1]])
+async def test_an_answer_without_a_body_gets_none_whoever_watches(headers: RawHeaders) -> None:
+    case = got(FakeAnswer([], headers, 204, here=True))
+    case.x.watch(lambda _: None)
+    await case.run()
+    case.check()
+    assert (case.out.status, case.out.body, case.out.did) == (204, b"", ["whole"])
+
+
 @pytest.mark.parametrize("here", [True, False])
 async def test_a_refusal_by_on_reply_leaves_nothing_open(here: bool) -> None:
     def refuse(_: Reply) -> None:
