@@ -262,9 +262,9 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Called about once a second: end what is too slow."""
         reader, arrival = self._reader, self._arrival
-        if arrival is not None:
+        if arrival is not None and (self.writable or self.source is not None):
             self._watch_body(arrival, now)
-            return
+            return  # Else its answer is out, and waits for the caller to read.
         self._body_mark = None
         buffered = self.transport.get_write_buffer_size() if self.transport is not None else 0
         state = (reader.heads, reader.partial, self._closing, buffered)

@@ -198,6 +198,32 @@ async def test_who_goes_on_reading_nothing_is_dropped(caller: Caller) -> None:
     assert set(caller.transport.did) == {"close", "abort"}
 
 
+async def test_who_never_reads_an_answer_that_is_waited_with_is_dropped() -> None:
+    """The relay waits for the caller within the request."""
+
+    async def serve(request: Request) -> None:
+        out = HttpOut(request.connection, request, b"")
+        out.whole(200, [], b"")
+        await out.flush()
+
+    connection, transport = RawConnections(serve)(), Transport()
+    connection.connection_made(transport)
+    await turns()
+    connection.pause_writing()
+    transport.buffered = 500
+    connection.data_received(GET % 1)
+    await turns()
+    swept(connection, 100, 99 + KEEP_ALIVE)
+    await turns()
+    assert transport.did == []
+    swept(connection, 101 + KEEP_ALIVE)
+    await turns()
+    swept(connection, 102 + KEEP_ALIVE, 103 + 2 * KEEP_ALIVE)
+    assert set(transport.did) == {"close", "abort"}
+    connection.connection_lost(None)
+    await turns()
+
+
 def swept(connection: Connection, *times: float) -> None:
     for now in times:
         connection.sweep(now)
