@@ -24,6 +24,8 @@ from proxy.wire.coding import Inflate, is_gzip
 from proxy.wire.continuation import Sent
 from proxy.wire.headers import without
 
+_WITHOUT_BODY = frozenset({204, 304})
+
 
 async def relay(x: Exchange, out: Out) -> None:
     """Send the reply. Raises UpstreamError only while nothing was sent."""
@@ -38,8 +40,8 @@ async def relay(x: Exchange, out: Out) -> None:
             x.complete()
             out.whole(reply.status, reply.headers, reply.body)
         elif _passes_unread(x, reply) and (body := answer.take()) is not None:
+            x.tail.feed(body)  # Whatever is wrong with it, it was paid for.
             refuse_unfinished(x, reply, body)
-            x.tail.feed(body)
             if x.runtime.tokens.wants(x):
                 await x.runtime.tokens.count(x, body)
             x.complete()
@@ -59,7 +61,8 @@ def _passes_unread(x: Exchange, reply: Reply) -> bool:
     """Whether the body goes out as it is, should it be here already."""
     head = reply.head
     if x.filters or x.watchers or head.is_events or x.incoming.method == "HEAD":
-        return False
+        # Behind such a head even the last chunk would be read as the beginning of the next answer.
+        return reply.status in _WITHOUT_BODY
     return head.coding is None or not _is_inflated(x, reply)
 
 

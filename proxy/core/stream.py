@@ -90,7 +90,7 @@ class AnswerStream:
         self._held: list[bytes] | None = None
         self._size = 0
         self._end = StreamEnd.FRAMING
-        self._length = reply.head.length
+        self._length = None if inflate else reply.head.length  # Of what `tail` counts.
         self._transcript: Transcript | None = None
         self._counting: Task[None] | None = None
         self._sent = sent
@@ -246,9 +246,9 @@ class AnswerStream:
         if x.finished:
             return data
         if self._held is not None:
-            if not x.runtime.tokens.wants(x):
+            if self._size + len(data) > HOLD and not x.runtime.tokens.wants(x):
                 x.complete()
-            return data  # It waits in any case: `finish` has the whole of it.
+            return data  # Else it waits in any case: `finish` judges the whole of it.
         if not x.runtime.tokens.wants(x) or self._transcript is None:
             self._complete()
             return data

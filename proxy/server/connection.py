@@ -111,6 +111,8 @@ class Connection(RequestHandler):
                 await self._discard(payload)
             if not arrival.keep_alive or self._close or not payload.is_eof():
                 break
+            if not self.writable:
+                await self.drain()  # Else what it asks and never reads would pile up here.
             self._keepalive = True
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             if self._keepalive_handle is None:

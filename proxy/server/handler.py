@@ -2,6 +2,7 @@
 
 import logging
 import re
+from asyncio import CancelledError
 
 from proxy.base.errors import BadRequest, InternalError, NotFound, ProxyError
 from proxy.base.ids import RequestIds
@@ -44,6 +45,10 @@ class Handler:
                 await serve(Exchange(runtime, arrival, *found), out)
         except ProxyError as error:
             self._refuse(out, error)
+        except CancelledError:
+            if out.started:
+                out.cut()
+            raise
         except ConnectionError:
             arrival.keep_alive = False  # The caller is gone; nobody is there to be told.
         except Exception:

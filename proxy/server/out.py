@@ -110,6 +110,7 @@ class HttpOut:
             last, self._head = self._head + last, None
         if last:
             self._send(last)
+        self._until_close = False
         self._connection.source = None
 
     def cut(self) -> None:

@@ -148,6 +148,20 @@ async def test_an_http_1_0_caller_is_reset_when_a_body_is_cut(
         await caller.reader.readexactly(1)
 
 
+async def test_an_http_1_0_caller_is_reset_when_the_service_ends_first(
+    proxy: Gateway, vendor: Vendor
+) -> None:
+    gate = asyncio.Event()
+    vendor.say(headers=[("content-type", "audio/mpeg")], chunks=[b"sound", WaitFor(gate), FIN])
+    caller = await proxy.call()
+    await caller.send(request("POST", "/v1/audio/speech", body=SMALL, version="1.0"))
+    await caller.head()
+    assert await caller.reader.readexactly(5) == b"sound"
+    await proxy.app.stop(0.02)
+    with pytest.raises(ConnectionResetError):
+        await caller.reader.readexactly(1)
+
+
 EVENTS = wire.chat_events("one", "two", "three", usage=True)
 PLACES = [
     len(EVENTS[0]),

@@ -113,6 +113,10 @@ class Connection(asyncio.Protocol):
         if reader.current is not None or self._held:
             self._regulate()
 
+    def eof_received(self) -> None:
+        """The transport closes behind this, and would drop what waits for the end of the turn."""
+        self.turn.flush()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._open.discard(self)
@@ -199,6 +203,8 @@ class Connection(asyncio.Protocol):
                 self._arrival = None
                 if not (arrival.keep_alive and arrival.complete) or self.transport is None:
                     break
+                if not self.writable:
+                    await self.drain()  # Else what it asks and never reads would pile up here.
         finally:
             self._arrival = None
             self._close()
@@ -244,19 +250,21 @@ class Connection(asyncio.Protocol):
             self.end()
 
     def end(self) -> "asyncio.Task[None] | None":
-        """Close now; gives the task that ends with it."""
+        """Close now; gives the task that ends with it, and closes itself where an answer is on its
+        way: how an answer is broken off depends on its framing."""
         task = self._task
         if task is not None:
             task.cancel()
-        self._close()
+        if self._arrival is None:
+            self._close()
         return task
 
     def sweep(self, now: float) -> None:
         """Called about once a second: end what is too slow."""
         reader, arrival = self._reader, self._arrival
-        if arrival is not None:
+        if arrival is not None and (self.writable or self.source is not None):
             self._watch_body(arrival, now)
-            return
+            return  # Else its answer is out, and waits for the caller to read.
         self._body_mark = None
         buffered = self.transport.get_write_buffer_size() if self.transport is not None else 0
         state = (reader.heads, reader.partial, self._closing, buffered)

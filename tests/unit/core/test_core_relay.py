@@ -11,6 +11,7 @@ from proxy.core import stream as stream_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
 from proxy.core.steps import Later
+from proxy.wire.coding import Inflate
 from proxy.wire.sse import WholeEvents
 from tests.fakes.caller import FakeIncoming, FakeOut
 from tests.fakes.wire import EVENTS, JSON, FakeAnswer
@@ -190,6 +191,30 @@ async def test_json_that_http_calls_whole_and_that_is_not(
 
 
 @pytest.mark.parametrize("here", [True, False])
+async def test_json_of_its_declared_length_that_is_not_whole_gives_way(here: bool) -> None:
+    headers = (*JSON, (b"content-length", b"7"))
+    bad = FakeAnswer([b'{"a":', b"[1"], headers, here=here)
+    case = Case([[bad], [FakeAnswer([b"{}"])]])
+    await case.run()
+    case.check()
+    assert (case.out.body, case.x.finished) == (b"{}", True)
+    first, second = case.x.attempts
+    assert (first.error, second.error) == (Cut.kind, None)
+    assert first.heard is not None and first.heard.total == 7
+
+
+async def test_the_length_of_a_compressed_body_is_not_that_of_what_it_holds() -> None:
+    coded = gzip.compress(b"x" * 5000)
+    size = next(n for n in range(len(coded)) if Inflate().feed(coded[:n]))
+    length = b"%d" % len(Inflate().feed(coded[:size]))
+    headers = ((b"content-type", b"text/plain"), CODED, (b"content-length", length))
+    case = got(FakeAnswer([coded[:size], Cut("c")], headers))
+    await case.run()
+    case.check()
+    assert not case.x.finished
+
+
+@pytest.mark.parametrize("here", [True, False])
 @pytest.mark.parametrize("body", [b"", b'{"a":[1]}', b"words"])
 async def test_what_has_no_model_may_be_empty(here: bool, body: bytes) -> None:
     answer = FakeAnswer([body] if body else [], here=here)
@@ -241,6 +266,15 @@ async def test_a_watcher_sees_json_that_was_here() -> None:
     case.x.watch(seen.append)
     await case.run()
     assert seen == [b"{}"]
+
+
+@pytest.mark.parametrize("headers", [EVENTS, BINARY[:1]])
+async def test_an_answer_without_a_body_gets_none_whoever_watches(headers: RawHeaders) -> None:
+    case = got(FakeAnswer([], headers, 204, here=True))
+    case.x.watch(lambda _: None)
+    await case.run()
+    case.check()
+    assert (case.out.status, case.out.body, case.out.did) == (204, b"", ["whole"])
 
 
 @pytest.mark.parametrize("here", [True, False])

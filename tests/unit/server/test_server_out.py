@@ -162,6 +162,17 @@ def test_a_cut_body_never_gets_its_end(http_1_1: bool, length: int | None, ended
     assert caller.source is None
 
 
+def test_a_whole_body_is_not_taken_back() -> None:
+    """Where the end of the connection is that of the body, a reset would drop what is unread."""
+    caller = Caller(http_1_1=False)
+    out = caller.out()
+    out.start(200, [], FakeAnswer())
+    out.write(b"abc")
+    out.end()
+    out.cut()
+    assert caller.transport.ended == "close"
+
+
 @pytest.mark.parametrize(
     "field",
     [

@@ -159,6 +159,71 @@ async def test_a_caller_that_does_not_read_pauses_its_source(caller: Caller) -> 
         await drained
 
 
+async def test_what_waits_for_the_end_of_the_turn_leaves_before_the_transport_closes(
+    caller: Caller,
+) -> None:
+    """A caller that says with its request that it sends no more: asyncio closes behind that."""
+    caller.may_answer.set()
+
+    def ends() -> None:
+        assert caller.answers == 0, "nothing waits: the test is of no use"
+        caller.connection.eof_received()
+        caller.transport.close()
+
+    caller.connection.data_received(GET % 1)
+    asyncio.get_running_loop().call_soon(ends)
+    await turns()
+    assert caller.answers == 1
+
+
+async def test_who_reads_nothing_is_served_no_more(caller: Caller) -> None:
+    caller.may_answer.set()
+    caller.connection.pause_writing()
+    await caller.send(GET % 1)
+    await caller.send(GET % 2)
+    assert (caller.served, caller.answers) == (["/1"], 1)
+    caller.connection.resume_writing()
+    await turns()
+    assert (caller.served, caller.answers) == (["/1", "/2"], 2)
+
+
+async def test_who_goes_on_reading_nothing_is_dropped(caller: Caller) -> None:
+    caller.may_answer.set()
+    caller.connection.pause_writing()
+    caller.transport.buffered = 500
+    await caller.send(GET % 1)
+    swept(caller.connection, 100, 101 + KEEP_ALIVE)
+    await turns()
+    swept(caller.connection, 102 + KEEP_ALIVE, 103 + 2 * KEEP_ALIVE)
+    assert set(caller.transport.did) == {"close", "abort"}
+
+
+async def test_who_never_reads_an_answer_that_is_waited_with_is_dropped() -> None:
+    """The relay waits for the caller within the request."""
+
+    async def serve(request: Request) -> None:
+        out = HttpOut(request.connection, request, b"")
+        out.whole(200, [], b"")
+        await out.flush()
+
+    connection, transport = RawConnections(serve)(), Transport()
+    connection.connection_made(transport)
+    await turns()
+    connection.pause_writing()
+    transport.buffered = 500
+    connection.data_received(GET % 1)
+    await turns()
+    swept(connection, 100, 99 + KEEP_ALIVE)
+    await turns()
+    assert transport.did == []
+    swept(connection, 101 + KEEP_ALIVE)
+    await turns()
+    swept(connection, 102 + KEEP_ALIVE, 103 + 2 * KEEP_ALIVE)
+    assert set(transport.did) == {"close", "abort"}
+    connection.connection_lost(None)
+    await turns()
+
+
 def swept(connection: Connection, *times: float) -> None:
     for now in times:
         connection.sweep(now)
