@@ -217,12 +217,13 @@ class Exchange:
 
     def settle(self) -> None:
         """The end. Synchronous, so that no cancellation can skip it."""
-        try:
-            for attempt in self.attempts:
-                if attempt.open:
+        for attempt in self.attempts:
+            if attempt.open:
+                try:
                     attempt.over()
-        except Exception:
-            log.exception("an attempt of %s could not be ended", self.id)
+                except Exception:
+                    # As below: the others are to be ended all the same.
+                    log.exception("an attempt of %s could not be ended", self.id)
         at_end = self._at_end
         while at_end:
             fn = at_end.pop()

@@ -50,6 +50,16 @@ def test_an_attempt_that_fails_to_end_hides_nothing(caplog: pytest.LogCaptureFix
     assert "an attempt of req_test could not be ended" in caplog.text
 
 
+def test_an_attempt_that_fails_to_end_leaves_the_next_one_to_be_ended() -> None:
+    x, _ = made(Failing())
+    beside = Attempt(replace(TARGET, health=FakeHealth()))
+    beside.sent()
+    x.attempts.append(beside)
+    x.settle()
+    assert not beside.open
+    assert beside.target.health.in_flight == 0
+
+
 def test_what_comes_after_the_end_is_still_to_be_settled() -> None:
     x, _ = made()
     x.settle()
