@@ -94,10 +94,11 @@ class Tries:
                     return reply_of(x, attempt, await send(x, attempt, self.timeouts(target)))
                 return reply_of(x, *await self._hedged(attempt, target.policy.hedge))
             except UpstreamError as error:
-                attempt = x.attempts[-1]
-                attempt.failed(x.id, error)
-                await self._after(attempt.target, error)
-                target = self._target()
+                failed = error
+            attempt = x.attempts[-1]
+            attempt.failed(x.id, failed)
+            await self._after(attempt.target, failed)
+            target = self._target()
         raise told(self._failures) or InternalError("the plan of this request is empty")
 
     def attempt(self, target: Target) -> Attempt:

@@ -97,6 +97,7 @@ class AnswerStream:
         self._opening: Opening | None = None
         self._late: TimerHandle | None = None
         self.failure: UpstreamError | None = None  # Which we found ourselves.
+        waits = False  # Until its opening is known.
         if reply.head.is_events and (inflate or reply.head.coding is None):
             first = x.filters[0] if x.filters else None
             self._events = first if isinstance(first, WholeEvents) else WholeEvents()
@@ -110,13 +111,14 @@ class AnswerStream:
                     self._transcript.feed(said_again(sent))  # Its vendor says that, too.
             if not carries_on and x.tries is not None and x.tries.has_more:
                 self._open_later()
+                waits = True
             if sent is not None and not carries_on:
                 x.watch(sent.feed)
         if carries_on:
             out.go_on(answer)
         elif reply.head.is_json:
             self._held = []
-        elif self._opening is None:
+        elif not waits:
             self._start()
 
     def sink(self, data: bytes) -> None:

@@ -8,7 +8,7 @@ that was wished) is taken from that model in the other's place, from its rates t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
@@ -61,7 +61,7 @@ class Bundle:
     counts_tokens: bool
     budgets: tuple[Rule, ...]
     per_request: tuple[int, Scope] | None  # The lowest `tokens_per_request`, and whose it is.
-    era: object  # That of its walls.
+    era: Any  # That of its walls.
     # By provider, and by model where that is not the one that took the request.
     attempts: dict[str | tuple[str, str], AttemptQuota | None] = field(default_factory=dict)
     target: Target | None = None  # That of the last attempt: mostly it is that of the next one too,

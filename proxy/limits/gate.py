@@ -16,6 +16,7 @@ from proxy.core.gate import EarlyHold, Need, PriceList
 from proxy.core.hold_book import HoldBook
 from proxy.core.quota import (
     Demand,
+    Denial,
     Grant,
     JoinedQuota,
     Quota,
@@ -110,9 +111,11 @@ class LimitsGate:
             x.grant = await self._take_rates(x, rates, counts_tokens=bundle.counts_tokens)
         except QuotaUnknown:
             say_degraded(x, "limits", self._options.limits)
-            own = self._local.of(x).rates
-            if self._options.limits == "local" and own is not None:
-                x.grant = await self._take_rates(x, own, counts_tokens=bundle.counts_tokens)
+        else:
+            return
+        own = self._local.of(x).rates
+        if self._options.limits == "local" and own is not None:
+            x.grant = await self._take_rates(x, own, counts_tokens=bundle.counts_tokens)
 
     def hold_now(self, x: Exchange, target: Target, attempt: Attempt) -> bool:
         """As `hold`, where that can be decided at once."""
@@ -157,10 +160,13 @@ class LimitsGate:
             if asked.has_money:
                 what, policy = "budgets", self._options.budgets
             say_degraded(x, what, policy)
-            own = self._local.attempt(self._local.of(x), target)
-            if policy == "allow" or own is None:
-                return
-            grant, priced = await self._take_attempt(x, target, asked, own.quota)
+        else:
+            self._held(x, attempt, asked, grant, priced)
+            return
+        own = self._local.attempt(self._local.of(x), target)
+        if policy == "allow" or own is None:
+            return
+        grant, priced = await self._take_attempt(x, target, asked, own.quota)
         self._held(x, attempt, asked, grant, priced)
 
     def _is_queued(self, target: Target) -> bool:
@@ -291,14 +297,15 @@ class LimitsGate:
         room, key, most = self._room, x.caller.name, self._options.max_queue
         try:
             return await room.take(quota, demand, key, most)
-        except QuotaExceeded as no:
-            need = await self._closer_for_tokens(x, no)
-            if need is None:
-                raise self._refusal(no) from None
+        except QuotaExceeded as error:
+            no = error.denial
+        need = await self._closer_for_tokens(x, no)
+        if need is None:
+            raise self._refusal(no)
         try:
             return await room.take(quota, Demand(x.id, bounds.tokens(need)), key, most)
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
+        except QuotaExceeded as error:
+            raise self._refusal(error.denial) from None
 
     async def _take_attempt(
         self, x: Exchange, target: Target, asked: AttemptQuota, quota: Quota
@@ -311,13 +318,14 @@ class LimitsGate:
             if queue is not None and queue.room.waiting:
                 return await queue.take(x, target.provider, quota, demand), priced
             return await quota.take(demand), priced
-        except QuotaExceeded as no:
-            if no.denial.level.rule.measure == "tokens":
-                need = await self._closer_for_tokens(x, no, target)
-            else:
-                need = await holding.closer_for_money(x, no, target, priced)
-            if need is None and queue is None:
-                raise self._refusal(no) from None
+        except QuotaExceeded as error:
+            no = error.denial
+        if no.level.rule.measure == "tokens":
+            need = await self._closer_for_tokens(x, no, target)
+        else:
+            need = await holding.closer_for_money(x, no, target, priced)
+        if need is None and queue is None:
+            raise self._refusal(no)
         if need is not None:
             priced, tokens, money, least = self._asked(x, target, asked, need)
             demand = Demand(id, tokens, money, least)
@@ -325,8 +333,8 @@ class LimitsGate:
             if queue is not None:
                 return await queue.take(x, target.provider, quota, demand), priced
             return await quota.take(demand), priced
-        except QuotaExceeded as no:
-            raise self._refusal(no) from None
+        except QuotaExceeded as error:
+            raise self._refusal(error.denial) from None
 
     def _asked(
         self, x: Exchange, target: Target, asked: AttemptQuota, need: Need | None = None
@@ -355,9 +363,9 @@ class LimitsGate:
         return priced, tokens, *bounds.money(*priced)
 
     async def _closer_for_tokens(
-        self, x: Exchange, no: QuotaExceeded, target: Target | None = None
+        self, x: Exchange, no: Denial, target: Target | None = None
     ) -> Need | None:
-        level = no.denial.level
+        level = no.level
         if level.rule.measure != "tokens":
             return None
         need = bounds.need(x)
@@ -365,10 +373,10 @@ class LimitsGate:
             return None
         return await closer_need(x, need, (target.model,) if target is not None else _models(x))
 
-    def _refusal(self, no: QuotaExceeded) -> ProxyError:
-        if no.denial.level.rule.measure == "money":
-            return answers.budget_exceeded(no.denial, self._options.budget_status)
-        return answers.limit_reached(no.denial)
+    def _refusal(self, no: Denial) -> ProxyError:
+        if no.level.rule.measure == "money":
+            return answers.budget_exceeded(no, self._options.budget_status)
+        return answers.limit_reached(no)
 
 
 def _give_back(attempt: Attempt, hold: Grant) -> None:

@@ -3,7 +3,7 @@
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need, Rates
-from proxy.core.quota import Grant, QuotaExceeded
+from proxy.core.quota import Denial, Grant
 from proxy.core.reply import Reply
 from proxy.core.target import Target
 from proxy.limits import bounds
@@ -15,10 +15,10 @@ Priced = tuple[Need, Rates, bounds.Able]
 
 
 async def closer_for_money(
-    x: Exchange, no: QuotaExceeded, target: Target, priced: Priced | None
+    x: Exchange, no: Denial, target: Target, priced: Priced | None
 ) -> Need | None:
     """What a request that a budget refuses may need, its tokens counted; None: that cannot help."""
-    level = no.denial.level
+    level = no.level
     if level.rule.measure != "money" or priced is None:
         return None
     need, rates, most = priced

@@ -9,9 +9,10 @@ import asyncio
 import ssl
 
 from proxy.base.clock import monotonic
-from proxy.base.errors import Reset, TimedOut, Unreachable
+from proxy.base.errors import Reset
 from proxy.base.tasks import Tasks
 from proxy.core.ports import Outgoing, Timeouts, Transport, Upload
+from proxy.upstream.acquire import Acquirer
 from proxy.upstream.answer import HttpAnswer, Outcome
 from proxy.upstream.connection import Connection
 from proxy.upstream.deadlines import Sweep
@@ -20,7 +21,7 @@ from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Pool, PoolLimits, PoolStats
 from proxy.upstream.proxies import ProxyRoute
 from proxy.upstream.requests import HeadWriter
-from proxy.upstream.uploads import copy
+from proxy.upstream.uploads import uploaded
 
 _DEFAULT_LIMITS = PoolLimits()
 
@@ -31,7 +32,7 @@ class HttpTransport(Transport):
     After `close()` it still serves requests that began before, each on a connection of its own.
     """
 
-    __slots__ = ("_dialler", "_heads", "_limits", "_origin", "_pool", "_sweep", "_uploads")
+    __slots__ = ("_acquirer", "_heads", "_pool", "_sweep", "_uploads")
 
     def __init__(
         self,
@@ -41,15 +42,12 @@ class HttpTransport(Transport):
         tls: ssl.SSLContext | None,
         proxy: ProxyRoute | None = None,
     ) -> None:
-        self._origin = origin
-        self._limits = pool
         self._pool = kept = Pool(pool)
         self._sweep = Sweep(kept.live)
         self._heads = HeadWriter(origin, proxy)
-        self._dialler = Dialler(
-            origin, tls, proxy, lambda loop: Connection(loop, kept, origin.address)
-        )
+        dialler = Dialler(origin, tls, proxy, lambda loop: Connection(loop, kept, origin.address))
         self._uploads = Tasks()
+        self._acquirer = Acquirer(kept, pool.max_connections, dialler, origin)
 
     async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> HttpAnswer:
         """Send, and return once the head of the answer is known."""
@@ -61,7 +59,7 @@ class HttpTransport(Transport):
         sweep = self._sweep
         while True:
             if connection is None:
-                connection = await self._acquire(timeouts, started, fresh=second)
+                connection = await self._acquirer.acquire(timeouts, started, fresh=second)
                 sent_at = monotonic()
             if sweep.watched is not timeouts:
                 sweep.watch(timeouts)
@@ -71,7 +69,8 @@ class HttpTransport(Transport):
                     connection.write_request(head, body)
                     outcome = await waiter
                 else:
-                    outcome = await self._upload(connection, head, body, waiter)
+                    connection.begin_upload(head)
+                    outcome = await uploaded(body, connection, waiter, self._uploads)
             except BaseException:
                 _give_up(connection, waiter)
                 raise
@@ -87,54 +86,6 @@ class HttpTransport(Transport):
 
     def stats(self) -> PoolStats:
         return self._pool.stats()
-
-    async def _upload(
-        self, connection: Connection, head: bytes, body: Upload, waiter: asyncio.Future[Outcome]
-    ) -> Outcome:
-        connection.begin_upload(head)
-        task = self._uploads.spawn(copy(body, connection), name="upload")
-        try:
-            return await waiter
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _acquire(self, timeouts: Timeouts, started: float, *, fresh: bool) -> Connection:
-        """A connection within the connect deadline. Raises Unreachable and TimedOut."""
-        left = started + timeouts.total - monotonic()
-        phase = "connect" if timeouts.connect <= left else "total"
-        queued = True
-        try:
-            async with asyncio.timeout(min(timeouts.connect, left)):
-                connection = await self._pool.wait(fresh=fresh)
-                if connection is None:
-                    queued = False
-                    connection = await self._dial()
-        except TimeoutError:
-            if queued:
-                raise Unreachable(
-                    f"all {self._limits.max_connections} connections to {self._origin.address} "
-                    "are busy and none became free in time (pool.max_connections)"
-                ) from None
-            raise TimedOut(
-                f"no connection to {self._origin.address} within {timeouts.connect:g} s",
-                phase=phase,
-                sent=False,
-            ) from None
-        return connection
-
-    async def _dial(self) -> Connection:
-        """Dial into the place that the caller holds."""
-        try:
-            connection = await self._dialler.dial()
-        except BaseException:
-            self._pool.free_place()
-            raise
-        self._pool.add(connection)
-        if not connection.usable:
-            connection.abort()
-            raise Unreachable(f"{self._origin.address} closed the connection once it was open")
-        return connection
 
 
 def _was_stale(outcome: Exception, connection: Connection, body: bytes | Upload) -> bool:

@@ -6,11 +6,26 @@ for the answer raises it. A body that is not as long as announced must not reach
 next request's bytes would be taken for the rest of it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from proxy.base.errors import InternalError
+from proxy.base.tasks import Tasks
 from proxy.core.ports import Upload
+from proxy.upstream.answer import Outcome
 from proxy.upstream.connection import Connection
+
+
+async def uploaded(
+    body: Upload, connection: Connection, waiter: asyncio.Future[Outcome], tasks: Tasks
+) -> Outcome:
+    """What comes of the exchange whose body is copied meanwhile. The copying ends before this."""
+    task = tasks.spawn(copy(body, connection), name="upload")
+    try:
+        return await waiter
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def copy(upload: Upload, connection: Connection) -> None:

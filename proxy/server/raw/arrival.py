@@ -10,6 +10,7 @@ from typing import Protocol
 
 from proxy.base.errors import TooLarge
 from proxy.server.ports import Line
+from proxy.server.raw.pieces import chunks, whole
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -95,32 +96,42 @@ class Arrival:
 
     async def read(self, limit: int) -> bytes:
         """The whole body. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
-        pieces = [piece async for piece in self.chunks(limit)]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return await whole(self, limit)
 
-    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+    def chunks(self, limit: int) -> AsyncIterator[bytes]:
         """The body as it comes. Raises TooLarge, BadRequest (broken framing), SlowRequest."""
-        if self.length is not None and self.length > limit:
-            raise self._too_large(limit)
-        self._continue()
-        while True:
-            if self._failure is not None:
-                raise self._failure
-            if not self.pieces:
-                if self.complete:
-                    return
-                await self._more()
-                continue
-            piece = self._take()
-            if self.taken > limit:
-                raise self._too_large(limit)
-            yield piece
+        return chunks(self, limit)
 
-    async def pass_over(self) -> None:
-        """Let what still comes of the body go by, until its end or its failure."""
-        while not self.complete and self._failure is None:
-            self._take()
-            await self._more()
+    # For raw/pieces.py.
+
+    def begin(self, limit: int) -> None:
+        """Somebody wants the body: the caller may be waiting for that (RFC 9110, 10.1.1)."""
+        if self.length is not None and self.length > limit:
+            raise self.too_large(limit)
+        self._continue()
+
+    def next(self, limit: int) -> bytes | None:
+        """What has come; empty where nothing has, None at the end. Raises like `chunks`."""
+        if self._failure is not None:
+            raise self._failure
+        if not self.pieces:
+            return None if self.complete else b""
+        piece = self._take()
+        if self.taken > limit:
+            raise self.too_large(limit)
+        return piece
+
+    def drop(self) -> bool:
+        """Let go what has come. Whether more will."""
+        if self.complete or self._failure is not None:
+            return False
+        self._take()
+        return True
+
+    def more(self) -> Future[None]:
+        """Done when something more has come, or the end."""
+        self._waiter = waiter = get_running_loop().create_future()
+        return waiter
 
     # Called by the connection.
 
@@ -140,10 +151,6 @@ class Arrival:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def _more(self) -> None:
-        self._waiter = waiter = get_running_loop().create_future()
-        await waiter
-
     def _take(self) -> bytes:
         pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -152,7 +159,8 @@ class Arrival:
         self.connection.body_taken()
         return data
 
-    def _too_large(self, limit: int) -> TooLarge:
+    def too_large(self, limit: int) -> TooLarge:
+        """It is longer than that."""
         self.keep_alive = False
         return TooLarge(f"the body is larger than max_body ({limit} bytes)")
 

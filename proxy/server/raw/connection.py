@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from proxy.base.turn import Turn
 from proxy.server.ports import Serve
 from proxy.server.raw.arrival import Arrival
+from proxy.server.raw.pieces import passed_over
 from proxy.server.raw.reader import STEP, RequestReader
 from proxy.server.refusals import (
     KEEP_ALIVE,
@@ -221,10 +222,7 @@ class Connection(asyncio.Protocol):
         would otherwise see a reset in place of its answer."""
         if self.transport is None or self.transport.is_closing():
             return
-        try:
-            async with asyncio.timeout(LINGER):
-                await arrival.pass_over()
-        except TimeoutError:
+        if not await passed_over(arrival, LINGER):
             arrival.keep_alive = False
 
     def _close(self) -> None:
