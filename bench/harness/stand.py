@@ -17,6 +17,7 @@ from bench.children import Child, ChildFailed
 from bench.harness.run import Target
 from bench.measure import find_below
 from bench.targets import KEY, first_answer, free_port
+from proxy.processes.release import compiled
 
 _READY = 20.0
 _LIFETIME = 3600.0
@@ -104,8 +105,9 @@ def start_proxy(
     if worker is None:
         raise ChildFailed("proxy: no process of it has worker-0 in its command line")
     features = "keys, limits, budgets, prices, metrics, traces"
+    how = "compiled" if compiled() else "plain Python"
     kept = "records in PostgreSQL" if store != "none" else "NO RECORDS (install `embedded`)"
-    about = f"llm-proxy {_release()}, one worker, {features}, {kept}; {_SHARED}"
+    about = f"llm-proxy {_release()}, {how}, one worker, {features}, {kept}; {_SHARED}"
     return Target("proxy", url, KEY, None, worker, child.pid, about, config=config.read_text())
 
 

@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return migrate(given.config, given.env)
         case _:
-            from proxy.processes.release import NAME, release  # noqa: PLC0415
+            from proxy.processes.release import NAME, compiled, release  # noqa: PLC0415
 
-            sys.stdout.write(f"{NAME} {release()}\n")
+            sys.stdout.write(f"{NAME} {release()}{' (compiled)' if compiled() else ''}\n")
             return 0
 
 

@@ -1,6 +1,8 @@
-"""The version of this program, as it was installed."""
+"""The version of this program, and whether its hot path is compiled, as it was installed."""
 
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 NAME = "llm-proxy"
 
@@ -11,3 +13,9 @@ def release() -> str:
         return version(NAME)
     except PackageNotFoundError:
         return "unknown"
+
+
+def compiled() -> bool:
+    """Whether this is a compiled wheel (hatch_build.py) and not plain Python."""
+    spec = find_spec("proxy.core.exchange")  # Without loading it.
+    return spec is not None and str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES))

@@ -15,7 +15,7 @@ import pytest
 from tests.guard.source_tree import PACKAGE, ROOT
 
 _PLAIN: Mapping[str, Any] = {"packages": ["proxy"]}
-_ADDS = "force-include"  # What the wheel has besides takes nothing away.
+_ADDS = {"force-include", "hooks"}  # What the wheel has besides takes nothing away.
 _MADE_BY_PYTHON = "__pycache__"
 _NEEDED = {".sql", ".lua", ".json", ".typed"}
 
@@ -38,7 +38,7 @@ def left_out(files: Sequence[str], build: Mapping[str, Any], patterns: Sequence[
     """Files that the wheel does not have; a build configuration that nobody here can judge leaves
     out all."""
     wheel = build["targets"]["wheel"]
-    rest = {name: said for name, said in wheel.items() if name != _ADDS}
+    rest = {name: said for name, said in wheel.items() if name not in _ADDS}
     if rest != _PLAIN or build != {"targets": {"wheel": wheel}}:
         return list(files)
     return [path for path in files if is_ignored(path, patterns)]
@@ -84,4 +84,7 @@ def test_another_build_configuration_is_not_taken_on_trust() -> None:
     plain = _built(_PLAIN)
     for build in (_built({**_PLAIN, "exclude": ["*.sql"]}), {**plain, "ignore-vcs": True}):
         assert left_out(["proxy/a.sql"], build, []) == ["proxy/a.sql"]
-    assert left_out(["proxy/a.sql"], _built({**_PLAIN, _ADDS: {"x": "y"}}), []) == []
+    assert (
+        left_out(["proxy/a.sql"], _built({**_PLAIN, **{adds: {"x": "y"} for adds in _ADDS}}), [])
+        == []
+    )
