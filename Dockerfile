@@ -8,10 +8,12 @@ FROM python:${PYTHON}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 RUN python -m venv /srv/llm-proxy
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+COPY pyproject.toml constraints.txt hatch_build.py README.md LICENSE ./
 COPY proxy ./proxy
 COPY bench ./bench
-RUN /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded,cel]' \
+# Its hot path compiled, a quarter less CPU: docs/adr/0021-compiled.md.
+RUN HATCH_BUILD_HOOKS_ENABLE=1 /srv/llm-proxy/bin/pip install -c constraints.txt '.[embedded,cel]' \
  && /srv/llm-proxy/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON}-slim
