@@ -71,6 +71,9 @@ class App:
             self._holds = open_holds(settings, self._worker)
             await asyncio.to_thread(self._holds.open)
         self._stores = quotas = stores(settings, self._balances)
+        # What was spent is asked of another process, which takes as long to start as all the rest.
+        self._expect(snapshot)
+        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         self._lookup = lookup(settings, self._forget_walls)
         if self._lookup is not None:
             await self._lookup.read()
@@ -81,9 +84,7 @@ class App:
         if self._sharing is not None:
             _ = self._tasks.spawn(self._sharing.run(), name="open breakers")
         self._probes = Probes(self._built.healths)
-        self._expect(snapshot)
         self._govern(snapshot)
-        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         await quotas.known(_PATIENCE)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler, settings.http_server)

@@ -30,12 +30,14 @@ from proxy.processes.release import release
 
 if TYPE_CHECKING:
     from proxy.control_plane import ControlPlane
+    from proxy.stores.directory.keeper import DirectoryKeeper
 
 log = logging.getLogger("llm-proxy.control")
 
 _NICE = 3
 """Leaves a third of a core that a worker wants all of: a little more than control needs there."""
 
+_PATIENCE = 1.0  # Until a store that does not answer is not waited for.
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
 
@@ -54,6 +56,7 @@ class Control:
         self._watching: asyncio.Task[None] | None = None
         self._layout: Layout | None = None
         self._plane: ControlPlane | None = None
+        self._directory: DirectoryKeeper | None = None
         self._applying = asyncio.Lock()
         self._imported = asyncio.Event()
 
@@ -66,6 +69,8 @@ class Control:
             await self._tasks.cancel()
             if self._plane is not None:
                 await self._plane.stop()
+            elif self._directory is not None:
+                await self._directory.stop()
             await self._channel.close()
 
     async def _obey(self) -> None:
@@ -113,10 +118,18 @@ class Control:
             if self._plane is not None:
                 await self._plane.apply(snapshot)
                 return
-            self._plane = await asyncio.to_thread(_make_plane)
+            await self._begin_directory(snapshot.settings)
+            self._plane = await asyncio.to_thread(_make_plane, self._directory)
             self._imported.set()
             await self._plane.apply(snapshot)
             _collect_rarely()
+
+    async def _begin_directory(self, settings: Settings) -> None:
+        """Before anything else: workers serve nobody until they know the keys of the store."""
+        self._directory = await asyncio.to_thread(_make_directory, settings)
+        if self._directory is not None:
+            self._directory.start()
+            await self._directory.tried(_PATIENCE)
 
     def _watch(self, files: Sequence[Path]) -> None:
         if self._watching is not None and not self._watching.done():
@@ -150,10 +163,16 @@ def _collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _make_plane() -> "ControlPlane":
+def _make_directory(settings: Settings) -> "DirectoryKeeper | None":
+    from proxy.build.directory import early_keeper  # noqa: PLC0415 - see `_apply`.
+
+    return early_keeper(settings)
+
+
+def _make_plane(directory: "DirectoryKeeper | None") -> "ControlPlane":
     from proxy.control_plane import ControlPlane  # noqa: PLC0415 - see `_apply`.
 
-    return ControlPlane(release())
+    return ControlPlane(release(), directory)
 
 
 def layout_of(settings: Settings) -> Layout:
