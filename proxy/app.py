@@ -22,7 +22,7 @@ from proxy.build.accounting import (
 )
 from proxy.build.balances import SpentBefore, balances, named_budgets
 from proxy.build.gate import Stores, gate, stores
-from proxy.build.health import SharedBreakers, resting_keys, sharing, standings, switches
+from proxy.build.health import resting_keys, sharing, standings, switches
 from proxy.build.lookup import Lookup, lookup
 from proxy.build.probes import asks
 from proxy.build.rule_failures import rule_failures
@@ -37,6 +37,7 @@ from proxy.usage.pulse import Pulse, beat
 from proxy.usage.spool import Spool
 
 if TYPE_CHECKING:
+    from proxy.build.sharing import SharedBreakers
     from proxy.usage.holds_file import HoldsFile
 
 log = logging.getLogger("llm-proxy.app")

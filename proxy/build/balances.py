@@ -23,7 +23,7 @@ from proxy.build.walls import rulebook, walls
 from proxy.config.settings import Settings
 from proxy.core.quota import Calendar, QuotaUnknown, Rule, Scope, ScopeKind, Spent, Wanted
 from proxy.core.spending import known_as
-from proxy.stores.postgres.cluster import has_data
+from proxy.stores.postgres.private import has_data
 from proxy.usage.holds_taken import Owner, take_over
 from proxy.usage.segments import list_segments, sizes_of
 

@@ -22,7 +22,8 @@ from proxy.core.accounting import StoreAway
 from proxy.core.quota import Scope
 from proxy.core.spending import Question, Shipped, Sums
 from proxy.stores.postgres.balances import PostgresBalances
-from proxy.stores.postgres.cluster import has_data, running_address
+from proxy.stores.postgres.cluster import running_address
+from proxy.stores.postgres.private import has_data
 from proxy.usage.opening import OpenedSpool
 from proxy.usage.opening_sums import Adding
 from proxy.usage.segments import Segment

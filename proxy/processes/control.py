@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ from proxy.config.problems import ConfigError
 from proxy.config.secrets import secrets_of
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
-from proxy.config.watch import changes
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
@@ -143,6 +142,10 @@ class Control:
         _ = self._tasks.spawn(self._look_again(), name="second look")
 
     async def _follow(self, files: Sequence[Path]) -> None:
+        # What changes until this begins is found by the second look.
+        if self._layout is not None:
+            await self._imported.wait()
+        changes = await asyncio.to_thread(_import_watch)
         async for _ in changes(files):
             await self._report(asked=False)
 
@@ -161,6 +164,12 @@ def _collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _import_watch() -> Callable[[Sequence[Path]], AsyncIterator[None]]:
+    from proxy.config.watch import changes  # noqa: PLC0415 - see `_apply`.
+
+    return changes
 
 
 def _make_directory(settings: Settings) -> "DirectoryKeeper | None":
