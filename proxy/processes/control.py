@@ -55,6 +55,7 @@ class Control:
         self._watching: asyncio.Task[None] | None = None
         self._layout: Layout | None = None
         self._plane: ControlPlane | None = None
+        self._begun = False
         self._directory: DirectoryKeeper | None = None
         self._applying = asyncio.Lock()
         self._imported = asyncio.Event()
@@ -117,7 +118,10 @@ class Control:
             if self._plane is not None:
                 await self._plane.apply(snapshot)
                 return
-            await self._begin_directory(snapshot.settings)
+            if not self._begun:
+                self._begun = True
+                await self._begin_directory(snapshot.settings)
+                _give_way()
             self._plane = await asyncio.to_thread(_make_plane, self._directory)
             self._imported.set()
             await self._plane.apply(snapshot)
@@ -215,14 +219,23 @@ async def control(name: str, channel: int, path: Path, environment: str | None) 
 
 def _give_way() -> None:
     """Let workers go first on a core that they share with us, and with the database that we start:
-    a caller waits for them, and records can wait in the spool. Where a sandbox forbids it (systemd
-    with `SystemCallFilter=~@resources`, say) control works on as it is."""
+    a caller waits for them, and records can wait in the spool. Not before they have what they need
+    of us. Where a sandbox forbids it (systemd with `SystemCallFilter=~@resources`, say) control
+    works on as it is."""
     try:
-        _ = os.nice(_NICE)
-        if hasattr(os, "SCHED_BATCH"):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        for thread in _threads():  # Those to come do as the one that starts them.
+            least = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, least + _NICE)
+            if hasattr(os, "SCHED_BATCH"):
+                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
     except OSError as error:
         log.info("control goes on with the priority it has: %s", error)
+
+
+def _threads() -> list[int]:
+    """Ours, by the system's numbers: Linux schedules each by itself. Elsewhere the process."""
+    listed = Path("/proc/self/task")
+    return [int(each.name) for each in listed.iterdir()] if listed.is_dir() else [0]
 
 
 def main() -> None:
@@ -236,7 +249,6 @@ def main() -> None:
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _give_way()
     asyncio.run(control(given.name, given.channel, given.config, given.env))
 
 

@@ -105,9 +105,8 @@ class Worker:
             self._log_by(snapshot)
         else:
             self._log_by(snapshot)
-            await self._app.start(snapshot, _taken(self._hatch))
+            await self._app.start(snapshot, _taken(self._hatch), gc.collect)
             # What exists now lives as long as the process: the collector need not look at it again.
-            gc.collect()
             gc.freeze()
             # A request makes and drops a hundred objects without a cycle among them: looking for
             # cycles every few requests finds none and costs more than it saves.
