@@ -105,7 +105,7 @@ class Worker:
             self._log_by(snapshot)
         else:
             self._log_by(snapshot)
-            await self._app.start(snapshot, _taken(self._hatch), gc.collect)
+            await self._app.start(snapshot, taken(self._hatch), gc.collect)
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.freeze()
             # A request makes and drops a hundred objects without a cycle among them: looking for
@@ -118,7 +118,7 @@ class Worker:
         logs.set_up(self._name, level=recorded.level, style=recorded.format, secrets=secrets)
 
 
-def _taken(hatch: socket.socket) -> socket.socket:
+def taken(hatch: socket.socket) -> socket.socket:
     """The listening socket. Raises OSError where there is none."""
     with hatch:
         hatch.setblocking(False)  # It was put there before we were told to start.
