@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.base.clock import wall
@@ -22,7 +23,7 @@ from proxy.build.accounting import (
 )
 from proxy.build.balances import SpentBefore, balances, named_budgets
 from proxy.build.gate import Stores, gate, stores
-from proxy.build.health import SharedBreakers, resting_keys, sharing, standings, switches
+from proxy.build.health import resting_keys, sharing, standings, switches
 from proxy.build.lookup import Lookup, lookup
 from proxy.build.probes import asks
 from proxy.build.rule_failures import rule_failures
@@ -37,6 +38,7 @@ from proxy.usage.pulse import Pulse, beat
 from proxy.usage.spool import Spool
 
 if TYPE_CHECKING:
+    from proxy.build.sharing import SharedBreakers
     from proxy.usage.holds_file import HoldsFile
 
 log = logging.getLogger("llm-proxy.app")
@@ -61,16 +63,27 @@ class App:
         self._server: HttpServer | None = None
         self._tasks = Tasks()
 
-    async def start(self, snapshot: Snapshot, listener: socket.socket) -> None:
-        """Serve on a listening socket. Raises OperatorError for files that cannot be used."""
+    async def start(
+        self,
+        snapshot: Snapshot,
+        listener: socket.socket,
+        last: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Serve on a listening socket. `last`: what else is to be done before the first request.
+        Raises OperatorError for files that cannot be used."""
         settings = snapshot.settings
         self._balances = balances(settings, self._worker)
+        if self._balances is not None and next(named_budgets(settings), None) is not None:
+            _ = self._tasks.spawn(self._balances.prepare(), name="what was spent")
         self._spool = spool = open_spool(settings, self._worker)
         if keeps_records(settings):
             await asyncio.to_thread(spool.open)
             self._holds = open_holds(settings, self._worker)
             await asyncio.to_thread(self._holds.open)
         self._stores = quotas = stores(settings, self._balances)
+        # What was spent is found out by another process, while the rest is built here.
+        self._expect(snapshot)
+        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
         self._lookup = lookup(settings, self._forget_walls)
         if self._lookup is not None:
             await self._lookup.read()
@@ -81,9 +94,8 @@ class App:
         if self._sharing is not None:
             _ = self._tasks.spawn(self._sharing.run(), name="open breakers")
         self._probes = Probes(self._built.healths)
-        self._expect(snapshot)
         self._govern(snapshot)
-        _ = self._tasks.spawn(quotas.run(), name="limits and budgets")
+        last()
         await quotas.known(_PATIENCE)
         self._handler = Handler(self._built.runtime)
         self._server = HttpServer(self._handler, settings.http_server)

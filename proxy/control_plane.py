@@ -11,7 +11,6 @@ import platform
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from proxy.admin.doorkeeper import KeyOrRole
 from proxy.admin.routes import Sources, admin_endpoints
@@ -28,6 +27,7 @@ from proxy.build.telemetry import telemetry_options
 from proxy.config.addresses import Listen
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
+from proxy.stores.directory.keeper import DirectoryKeeper
 from proxy.stores.postgres.identity import PostgresIdentity
 from proxy.stores.postgres.reports import PostgresReports
 from proxy.telemetry.access_log import AccessLog
@@ -38,9 +38,6 @@ from proxy.usage.holds_watch import watch_holds
 from proxy.usage.pulse import Pulse, pulses
 from proxy.wire.record import UsageRecord
 
-if TYPE_CHECKING:
-    from proxy.stores.directory.keeper import DirectoryKeeper
-
 log = logging.getLogger("llm-proxy.control")
 
 _LAST_LINES = 1.0  # Seconds.
@@ -50,12 +47,13 @@ _PORT_AGAIN = 1.0
 class ControlPlane:
     """What control does with the snapshot in force."""
 
-    def __init__(self, release: str) -> None:
+    def __init__(self, release: str, directory: DirectoryKeeper | None = None) -> None:
+        """`directory`: what keeps it, if it was started before; it is stopped here."""
         self._release = release
         self._snapshot: Snapshot | None = None
         self._telemetry: Telemetry | None = None
         self._books: Bookkeeping | None = None
-        self._directory: DirectoryKeeper | None = None  # Keeps what workers know of keys.
+        self._directory = directory  # Keeps what workers know of keys.
         self._alerting = Alerting(self._store_address, self._shipping)
         self._reconciling: Reconciling | None = None
         self._follower: Follower | None = None
@@ -113,8 +111,9 @@ class ControlPlane:
             settings.store, settings.data_dir, spool, settings.telemetry.retention
         )
         self._books.start()
-        self._directory = keeper(settings, self._store_address)
-        self._directory.start()
+        if self._directory is None:
+            self._directory = keeper(settings, self._store_address)
+            self._directory.start()
         self._reconciling = reconciling(settings, self._store_address)
         if self._reconciling is not None:
             self._reconciling.start()

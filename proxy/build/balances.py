@@ -23,7 +23,7 @@ from proxy.build.walls import rulebook, walls
 from proxy.config.settings import Settings
 from proxy.core.quota import Calendar, QuotaUnknown, Rule, Scope, ScopeKind, Spent, Wanted
 from proxy.core.spending import known_as
-from proxy.stores.postgres.cluster import has_data
+from proxy.stores.postgres.private import has_data
 from proxy.usage.holds_taken import Owner, take_over
 from proxy.usage.segments import list_segments, sizes_of
 
@@ -44,6 +44,7 @@ class SpentBefore:
         self._lock_file = pulse_folder(settings) / "budgets.lock"
         self._lock: int | None = None
         self._child: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
         self._about: dict[str, Any] = {
             "store": None if isinstance(store, str) else store.reveal(),
             "data_dir": str(self._data_dir),
@@ -52,6 +53,13 @@ class SpentBefore:
             "pid": os.getpid(),
             "began": int(clock.wall() * 1000),
         }
+
+    async def prepare(self) -> None:
+        """Start the process that is going to be asked: it takes as long as all that comes before
+        the first question."""
+        if not await asyncio.to_thread(self._nothing_recorded):
+            with suppress(OSError):  # The first question tries again, and tells.
+                _ = await self._living()
 
     async def spent(self, wanted: tuple[Wanted, ...]) -> Sequence[Spent]:
         """See Balances. Raises QuotaUnknown."""
@@ -104,10 +112,14 @@ class SpentBefore:
         # In this order: without a database nothing can have left the spool.
         return self._embedded and not any(written.values()) and not has_data(self._data_dir)
 
+    async def _living(self) -> asyncio.subprocess.Process:
+        async with self._starting:
+            if self._child is None or self._child.returncode is not None:
+                self._child = await _start()
+            return self._child
+
     async def _ask(self, line: bytes) -> bytes:
-        if self._child is None or self._child.returncode is not None:
-            self._child = await _start()
-        child = self._child
+        child = await self._living()
         assert child.stdin is not None and child.stdout is not None
         try:
             child.stdin.write(line + b"\n")
@@ -192,7 +204,8 @@ def _spent(spans: tuple[Span, ...], sums: list[int], first: int | None) -> Spent
 
 async def _start() -> asyncio.subprocess.Process:
     isolation = await asyncio.to_thread(_isolation)
-    command = [sys.executable, *isolation, "-m", "proxy.build.balances_child"]
+    command = [sys.executable, *isolation, "-m", "proxy.processes.launch"]
+    command.append("proxy.build.balances_child")
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         *command, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE

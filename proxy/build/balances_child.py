@@ -22,7 +22,7 @@ from proxy.core.accounting import StoreAway
 from proxy.core.quota import Scope
 from proxy.core.spending import Question, Shipped, Sums
 from proxy.stores.postgres.balances import PostgresBalances
-from proxy.stores.postgres.cluster import has_data, running_address
+from proxy.stores.postgres.private import has_data
 from proxy.usage.opening import OpenedSpool
 from proxy.usage.opening_sums import Adding
 from proxy.usage.segments import Segment
@@ -126,6 +126,9 @@ def _address(asked: Asked) -> str | None:
         return asked.store
     if not has_data(asked.data_dir):
         return None
+    # Where there is no private server nothing is loaded that finds one.
+    from proxy.stores.postgres.cluster import running_address  # noqa: PLC0415
+
     address = running_address(asked.data_dir)
     if address is None:
         raise StoreAway("the private PostgreSQL does not run yet")

@@ -5,7 +5,7 @@ runtime.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from proxy.build.order import BUILT
@@ -20,21 +20,26 @@ from proxy.limits.queues import Queue, room_of_provider
 from proxy.limits.waiting import WaitingRoom
 from proxy.stores.memory.store import MemoryQuotas
 from proxy.stores.memory.unshared import UnsharedQuotas
-from proxy.stores.redis.quotas import RedisQuotas
 
 _AFTER_ADMISSION = {"prompts", "guardrails", "cache"}
 """Steps that may take long, or answer for nothing: with them no budget is held before."""
 
 
+async def _all_known(_patience: float) -> None:
+    """Where nothing has to be asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """`shared`: what counts. `local`: the worker's own share, for when that is away. `room`: where
-    requests wait for slots. `queues`: where they wait for providers."""
+    requests wait for slots. `queues`: where they wait for providers. `known`: returns when all that
+    is expected is known or cannot be, or after so many seconds."""
 
     shared: QuotaStore
     local: QuotaStore
     room: WaitingRoom = field(default_factory=WaitingRoom)
     queues: dict[str, WaitingRoom] = field(default_factory=dict)
+    known: Callable[[float], Awaitable[None]] = _all_known
 
     def queue(self, provider: str) -> WaitingRoom:
         """Where requests wait for room in the limits of a provider."""
@@ -48,13 +53,6 @@ class Stores:
         """Have what was spent of these budgets fetched before anybody asks."""
         for rule in rules:
             _ = self.shared.bind((rule,))
-
-    async def known(self, patience: float) -> None:
-        """Return when all that is expected is known or cannot be, or after so many seconds."""
-        if isinstance(self.shared, MemoryQuotas):
-            await self.shared.opened(patience)
-        elif isinstance(self.shared, RedisQuotas):
-            await self.shared.connected(patience)
 
     def failing(self) -> str | None:
         """Why limits and budgets cannot be counted now, or None."""
@@ -77,11 +75,16 @@ def stores(settings: Settings, balances: Balances | None = None) -> Stores:
     be told."""
     local = MemoryQuotas()
     if settings.redis is not None:
-        return Stores(RedisQuotas(settings.redis.reveal()), local)
+        from proxy.stores.redis.quotas import RedisQuotas  # noqa: PLC0415 - Most need no Redis.
+
+        shared = RedisQuotas(settings.redis.reveal())
+        return Stores(shared, local, known=shared.connected)
     if balances is None:
         return Stores(local, local)
     own = MemoryQuotas(balances)
-    return Stores(UnsharedQuotas(own) if settings.worker_count > 1 else own, local)
+    if settings.worker_count > 1:
+        return Stores(UnsharedQuotas(own), local)
+    return Stores(own, local, known=own.opened)
 
 
 def gate(

@@ -6,66 +6,30 @@ comes from the store by way of the host's directory (admin/targets.py writes it)
 
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from proxy.base.clock import monotonic
-from proxy.base.jsonio import JSONError, dumps, loads
 from proxy.config.settings import Settings
 from proxy.core.runtime import Runtime
 from proxy.core.switches import read_name, read_state
 from proxy.providers.keyring import Keys
 from proxy.routing.health import Mode, Name, TargetHealth
-from proxy.routing.healths import Healths, Shared, Switches
-from proxy.stores.redis.breakers import EVERY, Heard, RedisBreakers
+from proxy.routing.healths import Healths, Switches
+
+if TYPE_CHECKING:
+    from proxy.build.sharing import SharedBreakers
 
 log = logging.getLogger("llm-proxy.health")
 
 _MOST_TOLD = 200
 
 
-class SharedBreakers:
-    """Tells other workers which breakers are open here, and does as they say."""
-
-    def __init__(
-        self, url: str, healths: Healths, *, prefix: str = "llm-proxy", every: float = EVERY
-    ) -> None:
-        self._healths = healths
-        self._redis = RedisBreakers(url, self._heard, prefix=prefix, every=every)
-        healths.told = self._told
-
-    async def run(self) -> None:
-        """For ever; cancel it, then `close`."""
-        await self._redis.run()
-
-    async def connected(self) -> None:
-        """Return when Redis was reached."""
-        await self._redis.connected()
-
-    async def close(self) -> None:
-        """Send what waits, and let go."""
-        self._healths.told = None
-        await self._redis.close()
-
-    def _told(self, name: Name, seconds: float | None, cause: str) -> None:
-        if seconds is None:
-            self._redis.closed(dumps(list(name)))
-        else:
-            self._redis.opened(dumps(list(name)), seconds, cause)
-
-    def _heard(self, heard: Heard) -> None:
-        found: dict[Name, Shared] = {}
-        for text, (left, cause) in heard.items():
-            try:
-                route, provider, model = loads(text)
-            except (JSONError, ValueError, TypeError):
-                continue  # Of another version.
-            found[Name(route, provider, model)] = Shared(left, cause)
-        self._healths.hear(found)
-
-
-def sharing(settings: Settings, healths: Healths) -> SharedBreakers | None:
+def sharing(settings: Settings, healths: Healths) -> "SharedBreakers | None":
     """What shares breakers; None without Redis."""
     if settings.redis is None:
         return None
+    from proxy.build.sharing import SharedBreakers  # noqa: PLC0415 - Most workers need no Redis.
+
     return SharedBreakers(settings.redis.reveal(), healths)
 
 

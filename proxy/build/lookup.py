@@ -26,7 +26,7 @@ from proxy.stores.directory.file import in_folder
 from proxy.stores.directory.reader import DirectoryReader
 from proxy.stores.directory.stored import StoredCallers
 from proxy.stores.directory.walls import Around, StoredWalls, named
-from proxy.stores.postgres.cluster import has_data
+from proxy.stores.postgres.private import has_data
 
 log = logging.getLogger("llm-proxy.directory")
 

@@ -11,7 +11,6 @@ from proxy.config.settings import Proxies
 from proxy.core.ports import Timeouts, Transport
 from proxy.core.quota import Scope
 from proxy.core.target import Provider
-from proxy.demo.transport import DemoTransport
 from proxy.providers.keyring import Keys
 from proxy.providers.openai import OpenAIAdapter
 from proxy.upstream.origin import Origin
@@ -47,6 +46,8 @@ def line(settings: ProviderSettings, proxies: Proxies, old: Line | None) -> Line
     if old is not None and old.made_from == made_from:
         return old
     if settings.kind == "demo":
+        from proxy.demo.transport import DemoTransport  # noqa: PLC0415 - Needed for nothing else.
+
         return Line(made_from, DemoTransport(settings.delay))
     origin, _ = Origin.parse(settings.base_url)
     limits = PoolLimits(settings.pool.max_connections, settings.pool.keepalive)

@@ -79,7 +79,7 @@ class Rights(SettingsSection):
     """Its own budgets, besides those of its team and others."""
 
 
-class VirtualKey(Rights):
+class VirtualKey(Rights, defer_build=False):
     """A key's owner and rights, wherever the key itself is kept."""
 
     name: KeyName

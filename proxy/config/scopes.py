@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool
 from proxy.config.limits import Walls
 
 
-class ScopeSettings(Walls):
+class ScopeSettings(Walls, defer_build=False):
     """The limits and budgets of a scope, and what else is known of it."""
 
     blocked: StrictBool = False

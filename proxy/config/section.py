@@ -17,6 +17,9 @@ class SettingsSection(BaseModel):
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
         allow_inf_nan=False,
+        # A section is checked as a part of what holds it: to prepare each for itself, too, takes
+        # longer than to read a configuration. What is checked alone says `defer_build=False`.
+        defer_build=True,
     )
 
     @classmethod

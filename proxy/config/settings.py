@@ -155,7 +155,7 @@ class Telemetry(SettingsSection):
     metrics: Metrics = Metrics()
 
 
-class Settings(SettingsSection):
+class Settings(SettingsSection, defer_build=False):
     """The whole configuration, resolved."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)  # `global`.

@@ -1,7 +1,8 @@
 """One running child process, seen from the supervisor.
 
 A child is a new interpreter, never a fork: it shares no memory, no lock and no descriptor but its
-end of the channel and, for a worker, its listening socket. It has a process group of its own, so
+end of the channel. A worker gets its listening socket later, over a second pair of sockets, so that
+it can start before anybody knows where it is to listen. A child has a process group of its own, so
 Ctrl-C in a terminal reaches only the supervisor, which decides.
 """
 
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from proxy.base.clock import monotonic
@@ -30,17 +32,38 @@ _SOURCE = Path(__file__).resolve().parents[2]
 class Child:
     """A process, the channel to it and what it last said it serves."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], channel: Channel) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        channel: Channel,
+        hatch: socket.socket | None = None,
+    ) -> None:
+        """`hatch`: where it takes its listening socket."""
         self.name = name
         self.channel = channel
         self.started = monotonic()
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.serves: str | None = None
         self._process = process
+        self._hatch = hatch
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def give(self, listener: socket.socket) -> None:
+        """Hand it the socket to accept on, once. Without effect when it is gone."""
+        hatch, self._hatch = self._hatch, None
+        assert hatch is not None
+        with hatch, suppress(ConnectionError):
+            socket.send_fds(hatch, [b"\0"], [listener.fileno()])
+
+    def close_hatch(self) -> None:
+        """Nothing will be handed to it any more. Idempotent."""
+        if self._hatch is not None:
+            self._hatch.close()
+            self._hatch = None
 
     def has_ended(self, status: int) -> None:
         """Its parent collected it with this wait status."""
@@ -56,16 +79,19 @@ class Child:
 
 
 async def start(
-    name: str, module: str, arguments: Sequence[str] = (), listener: socket.socket | None = None
+    name: str, module: str, arguments: Sequence[str] = (), *, listens: bool = False
 ) -> Child:
-    """Run `python -m module` with a channel and, if given, a listening socket."""
+    """Run the main function of `module` in a new process with a channel. `listens`: it will be
+    given a listening socket."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, *_isolation(), "-m", module, "--name", name]
-    command += ["--channel", str(theirs.fileno())]
-    passed = [theirs.fileno()]
-    if listener is not None:
-        command += ["--listener", str(listener.fileno())]
-        passed.append(listener.fileno())
+    command = [sys.executable, *_isolation(), "-m", "proxy.processes.launch", module]
+    command += ["--name", name, "--channel", str(theirs.fileno())]
+    passed = [theirs]
+    hatch: socket.socket | None = None
+    if listens:
+        hatch, inner = socket.socketpair()
+        command += ["--hatch", str(inner.fileno())]
+        passed.append(inner)
     # The channel first: once the process runs, nothing may be awaited before the caller knows its
     # pid, or its end could be collected while nobody knows whose it is.
     channel = await Channel.over(ours)
@@ -73,16 +99,19 @@ async def start(
         process = subprocess.Popen(  # noqa: ASYNC220 - returns after vfork and exec; we collect it.
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
-            pass_fds=passed,
+            pass_fds=[each.fileno() for each in passed],
             process_group=0,
-            env=None if listener is None else {**_KEEP_MEMORY, **process_environment()},
+            env={**_KEEP_MEMORY, **process_environment()} if listens else None,
         )
     except OSError:
         await channel.close()
+        if hatch is not None:
+            hatch.close()
         raise
     finally:
-        theirs.close()
-    return Child(name, process, channel)
+        for each in passed:
+            each.close()
+    return Child(name, process, channel, hatch)
 
 
 def describe_exit(code: int) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ from proxy.config.problems import ConfigError
 from proxy.config.secrets import secrets_of
 from proxy.config.settings import Settings
 from proxy.config.snapshot import Snapshot
-from proxy.config.watch import changes
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
@@ -30,12 +29,14 @@ from proxy.processes.release import release
 
 if TYPE_CHECKING:
     from proxy.control_plane import ControlPlane
+    from proxy.stores.directory.keeper import DirectoryKeeper
 
 log = logging.getLogger("llm-proxy.control")
 
 _NICE = 3
 """Leaves a third of a core that a worker wants all of: a little more than control needs there."""
 
+_PATIENCE = 1.0  # Until a store that does not answer is not waited for.
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
 
@@ -54,6 +55,8 @@ class Control:
         self._watching: asyncio.Task[None] | None = None
         self._layout: Layout | None = None
         self._plane: ControlPlane | None = None
+        self._begun = False
+        self._directory: DirectoryKeeper | None = None
         self._applying = asyncio.Lock()
         self._imported = asyncio.Event()
 
@@ -66,6 +69,8 @@ class Control:
             await self._tasks.cancel()
             if self._plane is not None:
                 await self._plane.stop()
+            elif self._directory is not None:
+                await self._directory.stop()
             await self._channel.close()
 
     async def _obey(self) -> None:
@@ -113,10 +118,21 @@ class Control:
             if self._plane is not None:
                 await self._plane.apply(snapshot)
                 return
-            self._plane = await asyncio.to_thread(_make_plane)
+            if not self._begun:
+                self._begun = True
+                await self._begin_directory(snapshot.settings)
+                _give_way()
+            self._plane = await asyncio.to_thread(_make_plane, self._directory)
             self._imported.set()
             await self._plane.apply(snapshot)
             _collect_rarely()
+
+    async def _begin_directory(self, settings: Settings) -> None:
+        """Before anything else: workers serve nobody until they know the keys of the store."""
+        self._directory = await asyncio.to_thread(_make_directory, settings)
+        if self._directory is not None:
+            self._directory.start()
+            await self._directory.tried(_PATIENCE)
 
     def _watch(self, files: Sequence[Path]) -> None:
         if self._watching is not None and not self._watching.done():
@@ -130,6 +146,10 @@ class Control:
         _ = self._tasks.spawn(self._look_again(), name="second look")
 
     async def _follow(self, files: Sequence[Path]) -> None:
+        # What changes until this begins is found by the second look.
+        if self._layout is not None:
+            await self._imported.wait()
+        changes = await asyncio.to_thread(_import_watch)
         async for _ in changes(files):
             await self._report(asked=False)
 
@@ -150,10 +170,22 @@ def _collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _make_plane() -> "ControlPlane":
+def _import_watch() -> Callable[[Sequence[Path]], AsyncIterator[None]]:
+    from proxy.config.watch import changes  # noqa: PLC0415 - see `_apply`.
+
+    return changes
+
+
+def _make_directory(settings: Settings) -> "DirectoryKeeper | None":
+    from proxy.build.directory import early_keeper  # noqa: PLC0415 - see `_apply`.
+
+    return early_keeper(settings)
+
+
+def _make_plane(directory: "DirectoryKeeper | None") -> "ControlPlane":
     from proxy.control_plane import ControlPlane  # noqa: PLC0415 - see `_apply`.
 
-    return ControlPlane(release())
+    return ControlPlane(release(), directory)
 
 
 def layout_of(settings: Settings) -> Layout:
@@ -187,14 +219,23 @@ async def control(name: str, channel: int, path: Path, environment: str | None) 
 
 def _give_way() -> None:
     """Let workers go first on a core that they share with us, and with the database that we start:
-    a caller waits for them, and records can wait in the spool. Where a sandbox forbids it (systemd
-    with `SystemCallFilter=~@resources`, say) control works on as it is."""
+    a caller waits for them, and records can wait in the spool. Not before they have what they need
+    of us. Where a sandbox forbids it (systemd with `SystemCallFilter=~@resources`, say) control
+    works on as it is."""
     try:
-        _ = os.nice(_NICE)
-        if hasattr(os, "SCHED_BATCH"):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        for thread in _threads():  # Those to come do as the one that starts them.
+            least = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, least + _NICE)
+            if hasattr(os, "SCHED_BATCH"):
+                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
     except OSError as error:
         log.info("control goes on with the priority it has: %s", error)
+
+
+def _threads() -> list[int]:
+    """Ours, by the system's numbers: Linux schedules each by itself. Elsewhere the process."""
+    listed = Path("/proc/self/task")
+    return [int(each.name) for each in listed.iterdir()] if listed.is_dir() else [0]
 
 
 def main() -> None:
@@ -208,7 +249,6 @@ def main() -> None:
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _give_way()
     asyncio.run(control(given.name, given.channel, given.config, given.env))
 
 

@@ -22,11 +22,13 @@ log = logging.getLogger("llm-proxy.supervisor")
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where one child runs, and its successors after it. `child`: the one that is to serve now."""
+    """Where one child runs, and its successors after it. `child`: the one that is to serve now.
+    `listens`: it is a worker, for which there may be no listener yet."""
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
+    listens: bool = False
     listener: socket.socket | None = None
     child: Child | None = None
     backoff: Backoff = field(default_factory=Backoff)
@@ -35,7 +37,7 @@ class Place:
 class Parent(Protocol):
     """Who is told about the children."""
 
-    def child_started(self, child: Child) -> None: ...
+    def child_started(self, place: Place, child: Child) -> None: ...
 
     def child_not_started(self, place: Place, error: OSError) -> None: ...
 
@@ -80,13 +82,13 @@ class Nursery:
     async def _raise(self, place: Place, delay: float) -> None:
         await asyncio.sleep(delay)
         try:
-            child = await start(place.name, place.module, place.arguments, place.listener)
+            child = await start(place.name, place.module, place.arguments, listens=place.listens)
         except OSError as error:
             self._parent.child_not_started(place, error)
             return
         self._by_pid[child.pid] = place.child = child
         self._all.add(child)
-        self._parent.child_started(child)
+        self._parent.child_started(place, child)
         try:
             while (message := await child.channel.receive()) is not None:
                 self._parent.child_said(place, child, message)
@@ -98,5 +100,6 @@ class Nursery:
             child.kill()
         code = await child.ended
         await child.channel.close()
+        child.close_hatch()
         self._all.discard(child)
         self._parent.child_ended(place, child, code)

@@ -1,7 +1,6 @@
 """The version of this program, and whether its hot path is compiled, as it was installed."""
 
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 NAME = "llm-proxy"
@@ -9,6 +8,9 @@ NAME = "llm-proxy"
 
 def release() -> str:
     """For example 0.1.0; "unknown" when the source runs without being installed."""
+    # Read for one line of the log: not before anything is started.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version(NAME)
     except PackageNotFoundError:

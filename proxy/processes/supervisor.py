@@ -5,6 +5,9 @@ last good one and gives it to every worker. So it stays small, and the data plan
 nothing but news.
 
     starting → (control reports, workers are started, all serve) → serving → stopping → over
+
+The first worker is started beside control, which half of a start is spent on; it waits for what it
+is to serve.
 """
 
 import asyncio
@@ -56,7 +59,7 @@ class Supervisor:
         if environment is not None:
             arguments += ["--env", environment]
         self._control = Place("control", "proxy.processes.control", tuple(arguments))
-        self._workers: list[Place] = []
+        self._workers = [_worker(0)]
         self._listeners: list[socket.socket] = []
         self._nursery = Nursery(self)
         self._rollout: Rollout | None = None
@@ -73,6 +76,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_signal_handler(signal.SIGCHLD, self._nursery.collect)
         self._nursery.fill(self._control)
+        self._nursery.fill(self._workers[0])
         try:
             await self._over.wait()
         finally:
@@ -80,11 +84,12 @@ class Supervisor:
             await self._nursery.close()
         return self._exit_code
 
-    def child_started(self, child: Child) -> None:
-        """Give a worker what it is to serve. Control needs nothing."""
+    def child_started(self, place: Place, child: Child) -> None:
+        """Give a worker what it is to serve, if that is known. Control needs nothing."""
         if self._stopping:
             child.kill()
-        elif child.name != self._control.name and self._rollout is not None:
+        elif place.listener is not None and self._rollout is not None:
+            child.give(place.listener)
             for loaded in self._rollout.for_new_worker():
                 child.channel.send(Configure(loaded.version, loaded.payload))
 
@@ -182,10 +187,13 @@ class Supervisor:
             self._fail(FAILED, str(error))
             return
         self._rollout = Rollout(first)
-        for number, listener in enumerate(self._listeners):
-            name = f"worker-{number}"
-            self._workers.append(Place(name, "proxy.processes.worker", listener=listener))
-        for place in self._workers:
+        early = self._workers[0]
+        self._workers += [_worker(number) for number in range(1, len(self._listeners))]
+        for place, listener in zip(self._workers, self._listeners, strict=True):
+            place.listener = listener
+        if early.child is not None:
+            self.child_started(early, early.child)
+        for place in self._workers[1:]:
             self._nursery.fill(place)
 
     def _settle(self) -> None:
@@ -269,7 +277,9 @@ class Supervisor:
         if self._settled:
             log.info("stopping: requests in flight have %.0f s", grace)
         for child in self._nursery:
-            if child.name != self._control.name:
+            if self._rollout is None and child.name != self._control.name:
+                child.kill()  # It was given nothing, so there is nothing to wait for.
+            elif child.name != self._control.name:
                 child.channel.send(Drain(grace))
         asyncio.get_running_loop().call_later(
             grace + _LATE, self._kill, "still there after its time"
@@ -295,3 +305,7 @@ class Supervisor:
     def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
+
+
+def _worker(number: int) -> Place:
+    return Place(f"worker-{number}", "proxy.processes.worker", listens=True)

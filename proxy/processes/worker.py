@@ -1,8 +1,8 @@
 """A worker: one process of the data plane.
 
-It gets its listening socket and its first snapshot from the supervisor, serves, and builds each
-later snapshot beside the running one. It ends by draining: when told to, on SIGTERM, or when the
-supervisor is gone (the channel ends), so no worker is ever left behind.
+It waits for its listening socket and its first snapshot from the supervisor, serves, and builds
+each later snapshot beside the running one. It ends by draining: when told to, on SIGTERM, or when
+the supervisor is gone (the channel ends), so no worker is ever left behind.
 """
 
 import argparse
@@ -33,10 +33,11 @@ _HANGS = 10  # Seconds past its grace after which a drain is taken to hang.
 class Worker:
     """What one worker process does with the messages of its supervisor."""
 
-    def __init__(self, name: str, channel: Channel, listener: socket.socket) -> None:
+    def __init__(self, name: str, channel: Channel, hatch: socket.socket) -> None:
+        """`hatch`: where the listening socket lies before the first snapshot comes."""
         self._name = name
         self._channel = channel
-        self._listener = listener
+        self._hatch = hatch
         self._app = App(name)
         self._serving: str | None = None
         self._leave = asyncio.Event()
@@ -104,9 +105,8 @@ class Worker:
             self._log_by(snapshot)
         else:
             self._log_by(snapshot)
-            await self._app.start(snapshot, self._listener)
+            await self._app.start(snapshot, taken(self._hatch), gc.collect)
             # What exists now lives as long as the process: the collector need not look at it again.
-            gc.collect()
             gc.freeze()
             # A request makes and drops a hundred objects without a cycle among them: looking for
             # cycles every few requests finds none and costs more than it saves.
@@ -118,11 +118,23 @@ class Worker:
         logs.set_up(self._name, level=recorded.level, style=recorded.format, secrets=secrets)
 
 
-async def serve(name: str, channel: int, listener: int) -> int:
+def taken(hatch: socket.socket) -> socket.socket:
+    """The listening socket. Raises OSError where there is none."""
+    with hatch:
+        hatch.setblocking(False)  # It was put there before we were told to start.
+        _, descriptors, _, _ = socket.recv_fds(hatch, 1, 1)
+    if not descriptors:
+        raise OSError("the supervisor has given us no socket to accept on")
+    listener = socket.socket(fileno=descriptors[0])
+    listener.set_inheritable(False)
+    return listener
+
+
+async def serve(name: str, channel: int, hatch: int) -> int:
     """Run a worker on inherited descriptors."""
-    accepting = socket.socket(fileno=listener)
-    accepting.set_inheritable(False)
-    return await Worker(name, await Channel.inherited(channel), accepting).run()
+    inherited = socket.socket(fileno=hatch)
+    inherited.set_inheritable(False)
+    return await Worker(name, await Channel.inherited(channel), inherited).run()
 
 
 def main() -> None:
@@ -130,12 +142,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="llm-proxy worker")
     parser.add_argument("--name", required=True)
     parser.add_argument("--channel", type=int, required=True)
-    parser.add_argument("--listener", type=int, required=True)
+    parser.add_argument("--hatch", type=int, required=True)
     given = parser.parse_args()
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    sys.exit(uvloop.run(serve(given.name, given.channel, given.listener)))
+    sys.exit(uvloop.run(serve(given.name, given.channel, given.hatch)))
 
 
 if __name__ == "__main__":

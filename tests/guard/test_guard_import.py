@@ -154,6 +154,17 @@ def test_the_core_is_imported_quickly() -> None:
     assert min(float(_run(code)) for _ in range(5)) <= IMPORT_BUDGET
 
 
+_STORES = {"asyncpg", "hiredis", "proxy.stores.postgres.cluster"}
+_CONTROL = {
+    "aiohttp",
+    "watchfiles",
+    "google.protobuf",
+    "grpc",
+    "proxy.control_plane",
+    "proxy.admin",
+}
+
+
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
@@ -161,6 +172,12 @@ def test_the_core_is_imported_quickly() -> None:
         ("proxy.cli.main", {"aiohttp", "pydantic", "yaml", "asyncio", "msgspec"}),
         ("proxy.processes.supervisor", {"aiohttp", "pydantic", "yaml", "watchfiles"}),
         ("proxy.config.load", {"aiohttp", "httptools", "uvloop"}),
+        # Each process of `serve`, as it is before it knows what the configuration needs.
+        ("proxy.processes.launch", {"asyncio", "logging", "pathlib"}),
+        ("proxy.processes.worker", _STORES | _CONTROL | {"tiktoken", "proxy.demo"}),
+        ("proxy.processes.control", _STORES | _CONTROL | {"httptools", "proxy.core.life"}),
+        ("proxy.build.directory", _CONTROL | {"httptools", "proxy.core.life", "hiredis"}),
+        ("proxy.build.balances_child", _CONTROL | {"pydantic", "hiredis", "proxy.core.life"}),
     ],
 )
 def test_what_is_not_needed_is_not_loaded(module: str, heavy: set[str]) -> None:

@@ -62,6 +62,7 @@ def test_it_says_when_it_is_ready_and_then_answers(config: Path) -> None:
         assert answer.read().rstrip().endswith(b"data: [DONE]")
         children = proxy.children()
         assert set(children) == {"control", "worker-0"}
+        proxy.saw("metrics and admin on")  # Control gives way when workers have what they need.
         nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in children.items()}
         assert nice["control"] > nice["worker-0"]  # Callers go first.
         keeps = Path(f"/proc/{children['worker-0']}/environ").read_bytes()
@@ -304,3 +305,16 @@ def test_as_the_first_process_of_a_container_it_collects_orphans(config: Path) -
             threading.Event().wait(0.01)
         assert not orphan.exists()
         assert proxy.models() == {"first"}
+
+
+def test_several_workers_share_the_port_the_early_one_too(config: Path) -> None:
+    config.write_text(configuration("first", workers=3))
+    with serving(config) as proxy:
+        assert proxy.ready()[4] == "3"
+        listening = sockets_on(proxy.port, "0A")
+        children = proxy.children()
+        workers = [pid for name, pid in children.items() if name.startswith("worker")]
+        held = [sockets_of(pid) & listening for pid in workers]
+        assert [len(each) for each in held] == [1, 1, 1]
+        assert set.union(*held) == listening
+        assert not sockets_of(children["control"]) & listening

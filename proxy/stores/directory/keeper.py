@@ -7,6 +7,7 @@ it is ever taken back because the store cannot be asked.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxy.base.clock import monotonic, wall
@@ -49,12 +50,19 @@ class DirectoryKeeper:
         self._seq: int | None = None
         self._asked: float | None = None
         self._reason: str | None = "the store has not been asked yet"
+        self._tried = asyncio.Event()
 
     def start(self) -> None:
         """Begin, in the background."""
         self._news.set()
         _ = self._tasks.spawn(self._feed.follow(self._news.set), name="directory news")
         _ = self._tasks.spawn(self._run(), name="directory")
+
+    async def tried(self, patience: float) -> None:
+        """Return when the store was asked once, whatever came of it, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._tried.wait()
 
     async def stop(self) -> None:
         """Let go of the store and the file."""
@@ -74,6 +82,7 @@ class DirectoryKeeper:
             await self._wait()
             self._news.clear()
             await self._catch_up()
+            self._tried.set()
 
     async def _wait(self) -> None:
         """Return at news, when the file has been lost, or when the store is to be asked anyway."""

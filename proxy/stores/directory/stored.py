@@ -26,6 +26,7 @@ from proxy.stores.directory.walls import StoredWalls, named
 log = logging.getLogger("llm-proxy.directory")
 
 _LOOK = 0.25  # Seconds.
+_BEGINNING = 0.02  # The same, at first, while nothing is served because nothing is known yet.
 _MOST = 10_000
 _DOCUMENTS = 16 * 1024 * 1024  # Bytes, of the documents that kept callers were made of.
 _TOGETHER = 64
@@ -131,8 +132,10 @@ class StoredCallers:
             self.unmade = False
 
     async def _watch(self) -> None:
+        pause = _BEGINNING
         while True:
-            await asyncio.sleep(_LOOK)
+            pause = _LOOK if self._walls.whole else min(1.1 * pause, _LOOK)
+            await asyncio.sleep(pause)
             try:
                 await self.look()
             except Exception:

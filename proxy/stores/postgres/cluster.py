@@ -196,8 +196,3 @@ def running_address(data_dir: Path) -> str | None:
     except (FileNotFoundError, PermissionError):
         return None
     return address(lines[4]) if len(lines) > 4 and lines[4] else None
-
-
-def has_data(data_dir: Path) -> bool:
-    """Whether a private server was ever made there."""
-    return (data_dir / "postgres/data/PG_VERSION").exists()

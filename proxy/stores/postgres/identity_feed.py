@@ -24,7 +24,7 @@ log = logging.getLogger("llm-proxy.directory")
 
 _STEP = 1000
 _LOOK = 1.0  # Seconds.
-_BEGINNING = 0.2  # The same, until there is a store at all.
+_BEGINNING = 0.2  # The same, until there is a store, and at first where it has no tables yet.
 _ANSWER = 5.0
 _LONG_ANSWER = 40.0  # A little more than statements may take: the server may hang.
 _READ = (
@@ -77,6 +77,7 @@ class PostgresFeed:
 
     async def follow(self, news: Callable[[], None]) -> None:
         told = ""
+        pause = _BEGINNING
         while True:
             try:
                 await self._listen(news)
@@ -84,7 +85,8 @@ class PostgresFeed:
                 if str(error) != told:
                     log.info("changes of keys are not heard of now: %s", error)
                 told = str(error)
-            await asyncio.sleep(_LOOK if self._address() is not None else _BEGINNING)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LOOK) if self._address() is not None else _BEGINNING
 
     async def _listen(self, news: Callable[[], None]) -> None:
         def heard(_connection: Any, _process: int, _channel: str, _number: object) -> None:

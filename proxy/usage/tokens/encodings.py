@@ -6,11 +6,12 @@ o200k stands in for them, which is off by some per cent for most and is document
 
 import re
 from pathlib import Path
-from typing import Final
-
-from tiktoken import Encoding
+from typing import TYPE_CHECKING, Final
 
 from proxy.usage.tokens.ranks import NoRanks, read_ranks
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
 
 CL100K: Final = "cl100k_base"
 O200K: Final = "o200k_base"
@@ -75,7 +76,7 @@ class Encodings:
         """Whether `get` is quick."""
         return name in self._loaded
 
-    def get(self, name: str) -> Encoding:
+    def get(self, name: str) -> "Encoding":
         """The encoding. Raises NoRanks, and again without another look at the disk."""
         found = self._loaded.get(name)
         if found is None:
@@ -84,7 +85,9 @@ class Encodings:
             raise found
         return found
 
-    def _load(self, name: str) -> Encoding | NoRanks:
+    def _load(self, name: str) -> "Encoding | NoRanks":
+        from tiktoken import Encoding  # noqa: PLC0415 - Large, and many workers count nothing.
+
         try:
             ranks = read_ranks(name, self._cache)
         except NoRanks as error:

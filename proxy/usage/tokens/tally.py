@@ -4,9 +4,10 @@ Gathering comes first and is bounded, encoding second: text that is too long is 
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tiktoken import Encoding
+if TYPE_CHECKING:
+    from tiktoken import Encoding
 
 AT_ONCE = 16 * 1024
 """Characters that are encoded in one go."""
@@ -37,7 +38,7 @@ class Tally:
             raise Uncountable("there is too much text")
         self.texts.append(found)
 
-    def total(self, encoding: Encoding) -> int:
+    def total(self, encoding: "Encoding") -> int:
         """All tokens. A million characters take about a tenth of a second, of the worst kind
         about half a second."""
         encode = encoding.encode_ordinary

@@ -200,3 +200,21 @@ async def test_a_bug_does_not_end_it(tmp_path: Path) -> None:
         feed.put(key("ada"))
         await until(lambda: keeper.state().seq == 2)
     assert await names(tmp_path, "ada") == ["key_ada"]
+
+
+async def test_whoever_waits_for_it_waits_until_the_store_was_asked(tmp_path: Path) -> None:
+    feed = FakeFeed()
+    feed.put(key("ada"))
+    async with keeping(feed, tmp_path, ask=60) as keeper:
+        await keeper.tried(5)
+        assert keeper.state().seq == 1
+    feed.away = True
+    async with keeping(feed, tmp_path, ask=60) as keeper:
+        await keeper.tried(5)
+        assert "taken away" in (keeper.state().reason or "")
+
+
+async def test_a_store_that_does_not_answer_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    keeper = DirectoryKeeper(FakeFeed(), DirectoryWriter(in_folder(tmp_path), SOURCE))
+    await keeper.tried(0.01)  # It was never started.
+    assert keeper.state().seq is None

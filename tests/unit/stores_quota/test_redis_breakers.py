@@ -91,7 +91,7 @@ async def test_what_is_over_is_not_told(redis: str) -> None:
 
 
 async def test_health_of_one_worker_opens_that_of_another(redis: str) -> None:
-    from proxy.build.health import SharedBreakers
+    from proxy.build.sharing import SharedBreakers
 
     prefix = secrets.token_hex(6)
     tasks = Tasks()

@@ -58,6 +58,22 @@ async def test_the_child_is_asked_and_kept(spent: SpentBefore, tmp_path: Path) -
     assert spent._child is first
 
 
+async def test_a_child_that_was_started_before_is_the_one_that_is_asked(
+    spent: SpentBefore, tmp_path: Path
+) -> None:
+    write_segment(tmp_path, [record(1, 0, attempt("p", 0, 5))], number=1, pid=77)
+    _, found = await asyncio.gather(spent.prepare(), spent.spent(wanted(TOTAL)))
+    early = spent._child
+    await spent.prepare()
+    assert found == [Spent(5)]
+    assert early is not None and spent._child is early
+
+
+async def test_none_is_started_where_nobody_will_ask(spent: SpentBefore) -> None:
+    await spent.prepare()
+    assert spent._child is None
+
+
 async def test_a_child_that_dies_is_replaced(spent: SpentBefore, tmp_path: Path) -> None:
     write_segment(tmp_path, [record(1, 0, attempt("p", 0, 5))], number=1, pid=77)
     assert await spent.spent(wanted(TOTAL)) == [Spent(5)]
