@@ -10,12 +10,12 @@ import asyncio
 import gc
 import hashlib
 import logging
-import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.base.clock import monotonic
 from proxy.base.tasks import Tasks
 from proxy.build.configuration import load
 from proxy.config.problems import ConfigError
@@ -26,6 +26,7 @@ from proxy.config.watch import changes
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
+from proxy.processes.priority import Courtesy
 from proxy.processes.release import release
 
 if TYPE_CHECKING:
@@ -33,20 +34,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llm-proxy.control")
 
-_NICE = 3
-"""Leaves a third of a core that a worker wants all of: a little more than control needs there."""
-
+_ADAPT = 0.25  # Seconds between two looks at how far behind we are.
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
 
 class Control:
     """Reads the configuration and reports it, one load at a time."""
 
-    def __init__(self, name: str, channel: Channel, path: Path, environment: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        path: Path,
+        environment: str | None,
+        courtesy: Courtesy,
+    ) -> None:
         self._name = name
         self._channel = channel
         self._path = path
         self._environment = environment
+        self._courtesy = courtesy
         self._files: Sequence[Path] = (path,)
         self._reported: str | None = None
         self._loading = asyncio.Lock()
@@ -63,6 +70,7 @@ class Control:
         try:
             await self._obey()
         finally:
+            self._courtesy.hurry()
             await self._tasks.cancel()
             if self._plane is not None:
                 await self._plane.stop()
@@ -117,6 +125,12 @@ class Control:
             self._imported.set()
             await self._plane.apply(snapshot)
             _collect_rarely()
+            _ = self._tasks.spawn(self._give_way(self._plane), name="priority")
+
+    async def _give_way(self, plane: "ControlPlane") -> None:
+        while True:
+            self._courtesy.adapt(plane.late(), monotonic())
+            await asyncio.sleep(_ADAPT)
 
     def _watch(self, files: Sequence[Path]) -> None:
         if self._watching is not None and not self._watching.done():
@@ -179,22 +193,12 @@ def _digest(settings: Settings) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-async def control(name: str, channel: int, path: Path, environment: str | None) -> None:
+async def control(
+    name: str, channel: int, path: Path, environment: str | None, courtesy: Courtesy
+) -> None:
     """Run control on an inherited channel."""
-    process = Control(name, await Channel.inherited(channel), path, environment)
+    process = Control(name, await Channel.inherited(channel), path, environment, courtesy)
     await process.run()
-
-
-def _give_way() -> None:
-    """Let workers go first on a core that they share with us, and with the database that we start:
-    a caller waits for them, and records can wait in the spool. Where a sandbox forbids it (systemd
-    with `SystemCallFilter=~@resources`, say) control works on as it is."""
-    try:
-        _ = os.nice(_NICE)
-        if hasattr(os, "SCHED_BATCH"):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    except OSError as error:
-        log.info("control goes on with the priority it has: %s", error)
 
 
 def main() -> None:
@@ -208,8 +212,9 @@ def main() -> None:
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _give_way()
-    asyncio.run(control(given.name, given.channel, given.config, given.env))
+    courtesy = Courtesy()
+    courtesy.begin()  # Before there are threads: each has a priority of its own.
+    asyncio.run(control(given.name, given.channel, given.config, given.env, courtesy))
 
 
 if __name__ == "__main__":

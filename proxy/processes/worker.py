@@ -24,6 +24,7 @@ from proxy.config.snapshot import Snapshot
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Configure, Drain, Leaving, Message, Ready, Refused
+from proxy.processes.priority import ask_for_a_short_slice
 
 log = logging.getLogger("llm-proxy.worker")
 
@@ -135,6 +136,7 @@ def main() -> None:
     logs.set_up(given.name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ask_for_a_short_slice()
     sys.exit(uvloop.run(serve(given.name, given.channel, given.listener)))
 
 
