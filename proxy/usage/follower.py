@@ -72,7 +72,7 @@ class Follower:
 
     @property
     def late(self) -> float:
-        """The age of the oldest record that may not be told yet, in seconds."""
+        """Seconds since all that was there had been told: no record that waits is older."""
         return monotonic() - self._level
 
     async def run(self) -> None:
