@@ -75,6 +75,14 @@ class ControlPlane:
             self._books.retention = snapshot.settings.telemetry.retention
         await self._alerting.apply(snapshot.settings)
 
+    def late(self) -> float:
+        """Seconds that we are behind with what workers write; a store that is away is not our
+        fault."""
+        told = self._follower.late if self._follower is not None else 0.0
+        state = self._books.state() if self._books is not None else None
+        shipped = state.lag.seconds if state is not None and state.reason is None else 0.0
+        return max(told, shipped)
+
     async def stop(self) -> None:
         """End all of it; records that are not shipped wait in the spool."""
         if self._admin is not None:

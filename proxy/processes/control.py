@@ -10,12 +10,12 @@ import asyncio
 import gc
 import hashlib
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.base.clock import monotonic
 from proxy.base.tasks import Tasks
 from proxy.build.configuration import load
 from proxy.config.problems import ConfigError
@@ -25,6 +25,7 @@ from proxy.config.snapshot import Snapshot
 from proxy.processes import logs
 from proxy.processes.channel import Channel
 from proxy.processes.messages import Drain, Invalid, Layout, Loaded, Reload
+from proxy.processes.priority import Courtesy
 from proxy.processes.release import release
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llm-proxy.control")
 
-_NICE = 3
-"""Leaves a third of a core that a worker wants all of: a little more than control needs there."""
-
+_ADAPT = 0.25  # Seconds between two looks at how far behind we are.
 _PATIENCE = 1.0  # Until a store that does not answer is not waited for.
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
@@ -48,6 +47,7 @@ class Control:
         self._channel = channel
         self._path = path
         self._environment = environment
+        self._courtesy = Courtesy()
         self._files: Sequence[Path] = (path,)
         self._reported: str | None = None
         self._loading = asyncio.Lock()
@@ -66,6 +66,7 @@ class Control:
         try:
             await self._obey()
         finally:
+            self._courtesy.hurry()
             await self._tasks.cancel()
             if self._plane is not None:
                 await self._plane.stop()
@@ -121,11 +122,17 @@ class Control:
             if not self._begun:
                 self._begun = True
                 await self._begin_directory(snapshot.settings)
-                _give_way()
+                self._courtesy.begin()  # Not before workers have what they need of us.
             self._plane = await asyncio.to_thread(_make_plane, self._directory)
             self._imported.set()
             await self._plane.apply(snapshot)
             _collect_rarely()
+            _ = self._tasks.spawn(self._give_way(self._plane), name="priority")
+
+    async def _give_way(self, plane: "ControlPlane") -> None:
+        while True:
+            self._courtesy.adapt(plane.late(), monotonic())
+            await asyncio.sleep(_ADAPT)
 
     async def _begin_directory(self, settings: Settings) -> None:
         """Before anything else: workers serve nobody until they know the keys of the store."""
@@ -215,27 +222,6 @@ async def control(name: str, channel: int, path: Path, environment: str | None) 
     """Run control on an inherited channel."""
     process = Control(name, await Channel.inherited(channel), path, environment)
     await process.run()
-
-
-def _give_way() -> None:
-    """Let workers go first on a core that they share with us, and with the database that we start:
-    a caller waits for them, and records can wait in the spool. Not before they have what they need
-    of us. Where a sandbox forbids it (systemd with `SystemCallFilter=~@resources`, say) control
-    works on as it is."""
-    try:
-        for thread in _threads():  # Those to come do as the one that starts them.
-            least = os.getpriority(os.PRIO_PROCESS, thread)
-            os.setpriority(os.PRIO_PROCESS, thread, least + _NICE)
-            if hasattr(os, "SCHED_BATCH"):
-                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
-    except OSError as error:
-        log.info("control goes on with the priority it has: %s", error)
-
-
-def _threads() -> list[int]:
-    """Ours, by the system's numbers: Linux schedules each by itself. Elsewhere the process."""
-    listed = Path("/proc/self/task")
-    return [int(each.name) for each in listed.iterdir()] if listed.is_dir() else [0]
 
 
 def main() -> None:

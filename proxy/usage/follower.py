@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.base.clock import monotonic
 from proxy.base.jsonio import JSONError, dumps, loads
 from proxy.base.tasks import Tasks
 from proxy.usage.segments import list_segments
@@ -48,6 +49,7 @@ class _Read:
     lines: Sequence[bytes]
     end: int
     piece: int
+    level: bool  # There was no more.
 
 
 class Follower:
@@ -65,6 +67,12 @@ class Follower:
         self._silent = False  # Until all that counts as told was passed over.
         self._trouble: str | None = None
         self._telling_fails = False
+        self._level = monotonic()
+
+    @property
+    def late(self) -> float:
+        """Seconds since all that was there had been told: no record that waits is older."""
+        return monotonic() - self._level
 
     async def run(self) -> None:
         """Follow for ever. Cancel it, then `look` once more and `close`."""
@@ -107,6 +115,7 @@ class Follower:
 
     async def _turn(self) -> bool:
         """Take a piece of each segment; whether there was any."""
+        looked = monotonic()
         segments = list(self._open.values())
         # Nothing changes in the thread: a cancellation here leaves all as it was.
         pieces = await asyncio.to_thread(lambda: [_read(segment) for segment in segments])
@@ -121,6 +130,8 @@ class Follower:
             finally:  # Also when cancelled: they count as told from now on.
                 if not self._silent:
                     self._hand_over(lines)
+        if all(read.level for read in pieces):
+            self._level = looked
         return not all(segment.ended for segment in segments)
 
     def _hand_over(self, lines: Sequence[bytes]) -> None:
@@ -193,10 +204,12 @@ def _read(segment: _Open) -> _Read:
     begin = data.rfind(b"\n", 0, max(0, end - 1)) + 1
     if data.find(b"\0", begin, end) >= 0:
         end = begin
+    is_last = len(data) < segment.piece or data.find(b"\0", end) >= 0
     if end:
-        return _Read(data[: end - 1].split(b"\n"), segment.position + end, _PIECE)
-    if len(data) < segment.piece or b"\0" in data:
-        return _Read((), segment.position, segment.piece)
+        lines = data[: end - 1].split(b"\n")
+        return _Read(lines, segment.position + end, _PIECE, is_last)
+    if is_last:
+        return _Read((), segment.position, segment.piece, is_last)
     if segment.piece < _LONGEST_LINE:
-        return _Read((), segment.position, segment.piece * 4)
-    return _Read((), segment.position + len(data), _PIECE)  # No record is as long as that.
+        return _Read((), segment.position, segment.piece * 4, is_last)
+    return _Read((), segment.position + len(data), _PIECE, is_last)  # No record is as long as that.

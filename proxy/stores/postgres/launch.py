@@ -10,6 +10,7 @@ must happen between fork and exec happens here, where no thread of the parent ca
 Exit code 126: the program may not be executed by that user; 127: it is not there.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -18,6 +19,10 @@ import sys
 
 NOT_ALLOWED = 126
 NOT_THERE = 127
+
+NICE = 3
+"""Control may start us while it is more patient than that (`processes/priority.py`); but it may be
+in a hurry later, and would wait for us."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
@@ -30,6 +35,7 @@ def main(arguments: list[str]) -> int:
     """Turn this process into the program. Returns only if that fails."""
     parent, owner, program = arguments[0], arguments[1], arguments[2]
     try:
+        _be_no_more_patient_than(NICE)
         if os.geteuid() == 0:
             _drop(*map(int, owner.split(":")))
         os.umask(0o077)
@@ -41,6 +47,13 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         return NOT_ALLOWED
+
+
+def _be_no_more_patient_than(nice: int) -> None:
+    if os.getpriority(os.PRIO_PROCESS, 0) > nice:
+        # Who may not take it back never had more: then it was given from outside.
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def _drop(uid: int, gid: int, capability: int) -> None:

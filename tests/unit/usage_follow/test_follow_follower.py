@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.base.clock import monotonic
 from proxy.base.jsonio import dumps, loads
 from proxy.usage import follower as follower_module
 from proxy.usage.follower import Follower
@@ -65,6 +66,27 @@ async def test_what_was_written_is_told_once(following: Following) -> None:
     assert await following.look() == []
     active.append(line_of(record(3)))
     assert await following.look() == ids(1, start=3)
+    active.finish()
+
+
+async def test_how_late_it_is(following: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = monotonic()
+    now = [begun]
+    monkeypatch.setattr(follower_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(follower_module, "_PIECE", 3 * len(line_of(record(0))))
+    monkeypatch.setattr(follower_module, "_PIECES_A_TURN", 2)
+    active = ActiveSegment(following.spool, 1)
+    active.append(b"".join(map(line_of, records(9))))
+    _ = await following.look()
+    now[0] = begun + 4.0
+    behind = following.follower.late
+    while len(following.told) < 9:
+        _ = await following.look()
+    active.append(line_of(record(9)))  # As a worker that is never idle does: there is always more.
+    _ = await following.look()
+    now[0] = begun + 5.0
+    assert behind > 3.0
+    assert following.follower.late == pytest.approx(1.0)
     active.finish()
 
 
