@@ -162,9 +162,11 @@ class Control:
 
     async def _look_again(self) -> None:
         # The watch counts from where it begins: a change between our load and that would be lost.
-        # While the control plane is imported, nothing else gets far.
+        # While the control plane is imported, nothing else gets far; and the watch begins with an
+        # import of its own, which takes long where workers go first.
         if self._layout is not None:
             await self._imported.wait()
+        _ = await asyncio.to_thread(_import_watch)
         await asyncio.sleep(_SECOND_LOOK)
         await self._report(asked=False)
 

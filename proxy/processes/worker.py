@@ -69,6 +69,8 @@ class Worker:
         try:
             while message := await self._channel.receive():
                 await self._obey_one(message)
+                if self._leave.is_set():
+                    return  # A trial that waits behind is not to be blamed for what ended us.
             log.warning("the supervisor is gone: draining")
         finally:
             self._leave.set()
