@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from collections.abc import Coroutine
+from math import inf
 from pathlib import Path
 
 from proxy.admin.doorkeeper import KeyOrRole
@@ -76,8 +77,10 @@ class ControlPlane:
         await self._alerting.apply(snapshot.settings)
 
     def late(self) -> float:
-        """Seconds that we are behind with what workers write; a store that is away is not our
-        fault."""
+        """Seconds that we are behind with what workers write. A store that is away is not our
+        fault; one that we are starting is awaited by whoever has a budget: then for ever."""
+        if self._books is not None and self._books.is_starting:
+            return inf
         told = self._follower.late if self._follower is not None else 0.0
         state = self._books.state() if self._books is not None else None
         shipped = state.lag.seconds if state is not None and state.reason is None else 0.0

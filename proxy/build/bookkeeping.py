@@ -21,6 +21,7 @@ from proxy.usage.shipper import Shipper, ShipperState
 log = logging.getLogger("llm-proxy.bookkeeping")
 
 _LET_WORKERS_START = 1.0  # Seconds: making a database would take their processor time.
+_STARTING = "the store is being started"
 _AGAIN_SOON = 0.5
 _AGAIN = 30.0
 _PATIENCE = 1.0  # Until it is told that a command has the server.
@@ -39,7 +40,7 @@ class Bookkeeping:
         self._embedded: EmbeddedPostgres | None = None
         self._usage: PostgresUsage | None = None
         self._shipper: Shipper | None = None
-        self._why_not: str | None = "the store is being started"
+        self._why_not: str | None = _STARTING
         self._tasks = Tasks()
 
     def start(self) -> None:
@@ -57,6 +58,11 @@ class Bookkeeping:
     def state(self) -> ShipperState | None:
         """The shipper's state, once there is a store to ship to."""
         return self._shipper.state() if self._shipper is not None else None
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether we are starting the store, and nothing has gone wrong with that."""
+        return self.address is None and self._why_not == _STARTING
 
     def why_not(self) -> str | None:
         """Why the store cannot be used now, or None."""
