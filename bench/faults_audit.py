@@ -6,6 +6,7 @@ cost; the roll-ups say the same as the rows, key by key. `judge` is pure; `read_
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 
 import asyncpg
@@ -114,16 +115,18 @@ async def read_books(address: str) -> Books:
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             rows = [Row(*row) async for row in connection.cursor(_ROWS, prefetch=_PIECE)]
-            of_rows = {row[0]: _sums(row) for row in await connection.fetch(_SUM_OF_ROWS)}
-            of_hours = {row[0]: _sums(row) for row in await connection.fetch(_SUM_OF_HOURS)}
+            of_rows = {row[0]: sums(row) for row in await connection.fetch(_SUM_OF_ROWS)}
+            of_hours = {row[0]: sums(row) for row in await connection.fetch(_SUM_OF_HOURS)}
             return Books(rows, of_rows, of_hours)
     finally:
         await connection.close()
 
 
-def _sums(row: Iterable[object]) -> Sums:
+def sums(row: Iterable[object]) -> Sums:
+    """A row of a query, without the name it begins with."""
     _, *numbers = row
-    return Sums(*(int(str(number)) for number in numbers))
+    # A sum is a Decimal, and one of 10,000 may be written 1E+4.
+    return Sums(*(int(Decimal(str(number))) for number in numbers))
 
 
 def judge(book: Book, books: Books) -> Verdict:

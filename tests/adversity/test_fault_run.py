@@ -6,13 +6,14 @@ tested beside it, so that a run that is called good is one.
 
 from collections import Counter
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from bench.faults_answers import Answer, Book
-from bench.faults_audit import Books, Row, Sums, Verdict, judge
+from bench.faults_audit import Books, Row, Sums, Verdict, judge, sums
 from bench.faults_load import Pace
 from bench.faults_plan import draw
 from bench.faults_requests import Used
@@ -110,3 +111,7 @@ def test_each_process_is_killed_and_all_within_the_run(seed: int) -> None:
     places = [step.at for step in steps]
     assert places == sorted(places)
     assert all(0 < place < REQUESTS for place in places)
+
+
+def test_a_sum_is_read_however_it_is_written() -> None:
+    assert sums(("key", 2, Decimal("1E+4"), Decimal(3), 4)) == Sums(2, 10_000, 3, 4)

@@ -253,19 +253,18 @@ def test_every_option_that_is_commented_out_is_true(tmp_path: Path) -> None:
     assert settings.providers["openai"].pool == Provider(kind="openai").pool
 
 
-def test_importing_is_quick_and_does_not_pull_in_the_watcher() -> None:
+def test_importing_costs_little_and_does_not_pull_in_the_watcher() -> None:
+    """Told by what is loaded, which is the same on every machine."""
     code = """
-import pydantic, yaml, sys, time
-began = time.process_time()
+import pydantic, yaml, sys
+before = set(sys.modules)
 import proxy.config.load
-spent = time.process_time() - began
-loaded = [n for n in ("watchfiles", "anyio", "aiohttp", "asyncio") if n in sys.modules]
-print(spent, loaded)
+new = set(sys.modules) - before
+loaded = [n for n in ("watchfiles", "anyio", "aiohttp", "asyncio") if n in new]
+print(len(new), loaded)
 """
     command = [sys.executable, "-c", code]
-    runs = [
-        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-        for _ in range(3)
-    ]
-    assert all(run.split(" ", 1)[1].strip() == "[]" for run in runs)
-    assert min(float(run.split()[0]) for run in runs) < 0.25
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    count, _, loaded = told.partition(" ")
+    assert loaded.strip() == "[]"
+    assert int(count) < 230
