@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llm-proxy.control")
 
-_ADAPT = 0.25  # Seconds between two looks at how far behind we are.
+_ADAPT = 0.25  # Seconds between two looks at how we stand.
 _PATIENCE = 1.0  # Until a store that does not answer is not waited for.
 _SECOND_LOOK = 1.0  # Seconds after which the watch has certainly begun.
 
@@ -68,6 +68,7 @@ class Control:
         finally:
             self._courtesy.hurry()
             await self._tasks.cancel()
+            self._courtesy.hurry()  # Workers end with us, and may be busy until then.
             if self._plane is not None:
                 await self._plane.stop()
             elif self._directory is not None:
@@ -130,8 +131,11 @@ class Control:
             _ = self._tasks.spawn(self._give_way(self._plane), name="priority")
 
     async def _give_way(self, plane: "ControlPlane") -> None:
+        due = monotonic()
         while True:
-            self._courtesy.adapt(plane.late(), monotonic())
+            now = monotonic()
+            self._courtesy.adapt(plane.late(), now - due, now)
+            due = monotonic() + _ADAPT
             await asyncio.sleep(_ADAPT)
 
     async def _begin_directory(self, settings: Settings) -> None:

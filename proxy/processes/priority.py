@@ -1,29 +1,29 @@
 """Who goes first on a core that processes share: a worker, for whom a caller waits; records can
 wait in the spool.
 
-Control has two priorities. At `STEADY` it keeps up with a worker that is never idle, but may take
-the core for milliseconds from one that is. So it works at `PATIENT`, where a worker hardly ever
-waits for it, and goes back to `STEADY` for as long as it is behind with the records. Only a process
-that may raise its priority again does that; any other stays at `STEADY`. What the system forbids
-is told and changes nothing else.
+Control is steady or patient. Steady, with `NICE`, it keeps up with a worker that is never idle, but
+may keep the core for milliseconds from one that is woken. So it works patiently, as what Linux
+gives idle time only (`SCHED_IDLE`): whoever is woken has the core at once. It is steady for as long
+as it is behind with the records, or where there is no idle time: keys must travel, whatever workers
+do. Only a process that may come back is ever patient. What the system forbids is told and changes
+nothing else.
 """
 
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+import sys
 from pathlib import Path
 from typing import Final
 
 log = logging.getLogger("llm-proxy.priority")
 
-STEADY: Final = 3
+NICE: Final = 3
 """Leaves a third of a core that a worker wants all of: a little more than control needs there."""
-PATIENT: Final = 15
-"""Of such a core, one part in thirty: enough to see that it is behind."""
 
 _BEHIND = 2.0  # Seconds.
 _LEVEL = 1.0
+_STARVED = 0.25
 _HOLD = 5.0
 """Seconds after which it is patient again: beside a worker that is never idle it falls behind
 within seconds, and should not spend its time with that."""
@@ -32,73 +32,72 @@ _THREADS = Path("/proc/self/task")
 
 
 class Courtesy:
-    """The priority of control, all threads of it. `begin` once, then `adapt`."""
+    """How control, all threads of it, stands to others. `begin` once, then `adapt`."""
 
-    __slots__ = ("_may_hurry", "_nice", "_since")
+    __slots__ = ("_may_hurry", "_since", "is_patient")
 
     def __init__(self) -> None:
         self._may_hurry = False
-        self._nice = STEADY
         self._since = 0.0  # When it was last seen behind.
-
-    @property
-    def is_patient(self) -> bool:
-        return self._nice == PATIENT
+        self.is_patient = False
 
     def begin(self) -> None:
         """Step back. Where a sandbox forbids it (systemd with `SystemCallFilter=~@resources`, say)
         control works on as it is."""
         try:
-            before = os.getpriority(os.PRIO_PROCESS, 0)
-            threads = _threads()
-            _set(before + STEADY, threads)
-            if hasattr(os, "SCHED_BATCH"):
-                for thread in threads:
-                    os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
-            # Rather found out here than where it would be too late: a way back that is barred.
-            self._may_hurry = before == 0 and _may_set(STEADY - 1)
-            _set(before + STEADY, (0,))
+            nice = os.getpriority(os.PRIO_PROCESS, 0) + NICE
+            for thread in _threads():
+                with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
+                    os.setpriority(os.PRIO_PROCESS, thread, nice)
+            if sys.platform == "linux":
+                # Rather found out here than where it would be too late: a way back that is barred.
+                _set(os.SCHED_BATCH)
+                self._may_hurry = _may_come_back(nice)
         except OSError as error:
             log.info("control goes on with the priority it has: %s", error)
 
-    def adapt(self, late: float, now: float) -> None:
-        """`late`: seconds that control is behind with what workers write."""
+    def adapt(self, late: float, waited: float, now: float) -> None:
+        """`late`: seconds that control is behind with what workers write. `waited`: seconds that
+        the call itself is late, as it is where others have the core."""
         if not self._may_hurry:
             return
-        if late > _LEVEL:
+        if late > _LEVEL or waited > _STARVED:
             self._since = now
-        if late > _BEHIND:
+        if late > _BEHIND or waited > _STARVED:
             self.hurry()
         elif now - self._since >= _HOLD:
-            self._be(PATIENT)
+            self._be(patient=True)
 
     def hurry(self) -> None:
         """Be steady from now on, until `adapt` says otherwise."""
-        if self._may_hurry:
-            self._be(STEADY)
+        self._be(patient=False)
 
-    def _be(self, nice: int) -> None:
-        if nice == self._nice:
+    def _be(self, *, patient: bool) -> None:
+        if patient == self.is_patient:
             return
-        self._nice = nice
+        self.is_patient = patient
         try:
-            _set(nice, _threads())
+            _set(os.SCHED_IDLE if patient else os.SCHED_BATCH)
         except OSError as error:
-            log.warning("control cannot change its priority to %d: %s", nice, error)
+            how = "patient" if patient else "steady"
+            log.warning("control cannot change its priority to be %s: %s", how, error)
 
 
-def _may_set(nice: int) -> bool:
+def _may_come_back(nice: int) -> bool:
+    """Whether this process, once patient, can be steady again. Linux asks for the same right as to
+    lower `nice`, and a trial of that can be undone."""
     try:
-        _set(nice, (0,))
+        os.setpriority(os.PRIO_PROCESS, 0, nice - 1)
     except PermissionError:
         return False
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
     return True
 
 
-def _set(nice: int, threads: Iterable[int]) -> None:
-    for thread in threads:
+def _set(policy: int) -> None:
+    for thread in _threads():
         with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
-            os.setpriority(os.PRIO_PROCESS, thread, nice)
+            os.sched_setscheduler(thread, policy, os.sched_param(0))
 
 
 def _threads() -> list[int]:

@@ -21,8 +21,8 @@ NOT_ALLOWED = 126
 NOT_THERE = 127
 
 NICE = 3
-"""Control may start us while it is more patient than that (`processes/priority.py`); but it may be
-in a hurry later, and would wait for us."""
+"""Control may start us while it is patient (`processes/priority.py`); but it may be in a hurry
+later, and would wait for us."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
@@ -50,9 +50,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _be_no_more_patient_than(nice: int) -> None:
-    if os.getpriority(os.PRIO_PROCESS, 0) > nice:
-        # Who may not take it back never had more: then it was given from outside.
-        with contextlib.suppress(PermissionError):
+    # Who may not take it back never had more: then it was given from outside.
+    with contextlib.suppress(PermissionError):
+        if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        if os.getpriority(os.PRIO_PROCESS, 0) > nice:
             os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 

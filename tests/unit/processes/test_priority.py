@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from proxy.processes import priority
-from proxy.processes.priority import PATIENT, STEADY, Courtesy
+from proxy.processes.priority import NICE, Courtesy
 from proxy.stores.postgres import launch
 
 _CONTROL = """
@@ -21,13 +21,13 @@ thread.start()
 courtesy = Courtesy()
 courtesy.begin()
 def told():
-    return [os.getpriority(os.PRIO_PROCESS, each) for each in (0, thread.native_id)]
-batch = [os.sched_getscheduler(each) == os.SCHED_BATCH for each in (0, thread.native_id)]
-print(all(batch), *told())
-courtesy.adapt(0.0, 100.0)
+    return [os.sched_getscheduler(each) for each in (0, thread.native_id)]
+print(courtesy.is_patient, *told())
+courtesy.adapt(0.0, 0.0, 100.0)
 print(courtesy.is_patient, *told())
 courtesy.hurry()
 print(courtesy.is_patient, *told())
+print(*[os.getpriority(os.PRIO_PROCESS, each) for each in (0, thread.native_id)])
 go.set()
 """
 
@@ -39,52 +39,76 @@ def run(program: str) -> str:
 
 
 class System:
-    """Priorities as a system keeps them. `lowest`: the least that may be gone back to."""
+    """A thread as a system keeps it. `returns`: whether it may be raised again."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, lowest: int) -> None:
-        self.nice = 0
-        self.lowest = lowest
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *, returns: bool, nice: int = 0, policy: int = 0
+    ) -> None:
+        self.nice = nice
+        self.policy = policy
+        self.returns = returns
         monkeypatch.setattr(os, "getpriority", lambda which, who: self.nice)
-        monkeypatch.setattr(os, "setpriority", self.set)
-        monkeypatch.setattr(os, "sched_setscheduler", lambda who, policy, parameter: None)
+        monkeypatch.setattr(os, "setpriority", self._set_nice)
+        monkeypatch.setattr(os, "sched_getscheduler", lambda who: self.policy)
+        monkeypatch.setattr(os, "sched_setscheduler", self._set_policy)
+        monkeypatch.setattr(priority, "_threads", lambda: [0])
 
-    def set(self, which: int, who: int, nice: int) -> None:
-        if nice < self.nice and nice < self.lowest:
+    def _set_nice(self, which: int, who: int, nice: int) -> None:
+        if nice < self.nice and not self.returns:
             raise PermissionError(errno.EACCES, "Permission denied")
         self.nice = nice
 
+    def _set_policy(self, who: int, policy: int, parameter: os.sched_param) -> None:
+        if self.policy == os.SCHED_IDLE != policy and not self.returns:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        self.policy = policy
+
 
 def test_all_threads_of_control_change_together() -> None:
-    begun, patient, hurried = run(_CONTROL).splitlines()
-    assert begun == f"True {STEADY} {STEADY}"
+    begun, patient, hurried, nice = run(_CONTROL).splitlines()
+    steady = f"{os.SCHED_BATCH} {os.SCHED_BATCH}"
+    assert begun == f"False {steady}"
     may = os.geteuid() == 0  # To raise a priority again.
-    now = PATIENT if may else STEADY
-    assert patient == f"{may} {now} {now}"
-    assert hurried == f"False {STEADY} {STEADY}"
+    now = f"{os.SCHED_IDLE} {os.SCHED_IDLE}" if may else steady
+    assert patient == f"{may} {now}"
+    assert hurried == f"False {steady}"
+    assert nice == f"{NICE} {NICE}"
 
 
 def test_it_is_patient_until_it_is_behind_and_for_a_while_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    system = System(monkeypatch, lowest=0)
-    monkeypatch.setattr(priority, "_threads", lambda: [0])
+    system = System(monkeypatch, returns=True)
     courtesy = Courtesy()
     courtesy.begin()
-    assert system.nice == STEADY
+    assert (system.nice, system.policy) == (NICE, os.SCHED_BATCH)
     seen = []
     for late, now in ((0.1, 10), (1.9, 11), (2.1, 12), (1.5, 16), (0.9, 20), (0.9, 21), (9, 22)):
-        courtesy.adapt(late, now)
-        seen.append(system.nice)
-    assert seen == [PATIENT, PATIENT, STEADY, STEADY, STEADY, PATIENT, STEADY]
+        courtesy.adapt(late, 0.0, now)
+        seen.append(system.policy)
+    idle, batch = os.SCHED_IDLE, os.SCHED_BATCH
+    assert seen == [idle, idle, batch, batch, batch, idle, batch]
+    assert system.nice == NICE
+
+
+def test_it_is_steady_where_others_leave_it_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System(monkeypatch, returns=True)
+    courtesy = Courtesy()
+    courtesy.begin()
+    seen = []
+    for waited, now in ((0.1, 10), (0.3, 11), (0.1, 15.9), (0.1, 16), (0.3, 17)):
+        courtesy.adapt(0.0, waited, now)
+        seen.append(system.policy == os.SCHED_IDLE)
+    assert seen == [True, False, False, True, False]
 
 
 def test_who_could_not_come_back_stays_steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    system = System(monkeypatch, lowest=20)
+    system = System(monkeypatch, returns=False)
     courtesy = Courtesy()
     courtesy.begin()
-    courtesy.adapt(0.0, 100.0)
+    courtesy.adapt(0.0, 0.0, 100.0)
     courtesy.hurry()
-    assert system.nice == STEADY
+    assert (system.nice, system.policy) == (NICE, os.SCHED_BATCH)
     assert not courtesy.is_patient
 
 
@@ -100,19 +124,15 @@ def test_where_a_sandbox_forbids_it_control_goes_on(
     with caplog.at_level(logging.INFO, logger="llm-proxy"):
         courtesy.begin()
     assert "control goes on with the priority it has" in caplog.text
-    courtesy.adapt(0.0, 100.0)
+    courtesy.adapt(0.0, 0.0, 100.0)
     assert not courtesy.is_patient
 
 
 def test_the_database_does_not_keep_the_patience_of_who_starts_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert launch.NICE == STEADY
-    system = System(monkeypatch, lowest=0)
-    system.nice = PATIENT
-    launch._be_no_more_patient_than(launch.NICE)
-    assert system.nice == STEADY
-    system.nice = 19
-    system.lowest = 20
-    launch._be_no_more_patient_than(launch.NICE)
-    assert system.nice == 19
+    assert launch.NICE == NICE
+    for returns, expected in ((True, (NICE, os.SCHED_OTHER)), (False, (19, os.SCHED_IDLE))):
+        system = System(monkeypatch, returns=returns, nice=19, policy=os.SCHED_IDLE)
+        launch._be_no_more_patient_than(launch.NICE)
+        assert (system.nice, system.policy) == expected

@@ -157,6 +157,34 @@ async def test_a_cancelled_look_tells_what_it_took(following: Following) -> None
     assert loads(following.state.read_bytes()) == sizes
 
 
+async def test_other_work_goes_on_while_many_are_told(following: Following) -> None:
+    write_segment(following.spool, 1, records(1000))
+    seen: list[int] = []
+
+    async def works() -> None:
+        while len(following.told) < 1000:
+            seen.append(len(following.told))
+            await asyncio.sleep(0)
+
+    _, told = await asyncio.gather(works(), following.look())
+    assert told == ids(1000)
+    among = [count for count in seen if 0 < count < 1000]
+    assert len(set(among)) >= 10
+
+
+async def test_cancelled_among_many_it_tells_the_rest(following: Following) -> None:
+    write_segment(following.spool, 1, records(1000))
+    look = asyncio.get_running_loop().create_task(following.follower.look())
+    while not following.told:
+        await asyncio.sleep(0)
+    assert len(following.told) < 1000
+    look.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await look
+    assert following.told == ids(1000)
+    assert await following.look() == []
+
+
 async def test_rotation_the_shipper_may_be_quicker(following: Following) -> None:
     first = ActiveSegment(following.spool, 1)
     first.append(line_of(record(0)))
