@@ -46,7 +46,7 @@ class ShipperOptions:
     """`batch`: most records in a transaction; `poll`: seconds between two looks at the spool;
     `progress`: seconds between two lines in the log while catching up."""
 
-    batch: int = 500
+    batch: int = 2000
     poll: float = 0.2
     progress: float = 5.0
 
