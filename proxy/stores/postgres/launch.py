@@ -51,10 +51,11 @@ def main(arguments: list[str]) -> int:
 
 def _be_no_more_patient_than(nice: int) -> None:
     # Who may not take it back never had more: then it was given from outside.
-    with contextlib.suppress(PermissionError):
-        if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        if os.getpriority(os.PRIO_PROCESS, 0) > nice:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # It takes the core from nobody when it is woken.
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if os.getpriority(os.PRIO_PROCESS, 0) > nice:
+        with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 

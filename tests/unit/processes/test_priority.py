@@ -132,7 +132,7 @@ def test_the_database_does_not_keep_the_patience_of_who_starts_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert launch.NICE == NICE
-    for returns, expected in ((True, (NICE, os.SCHED_OTHER)), (False, (19, os.SCHED_IDLE))):
+    for returns, expected in ((True, (NICE, os.SCHED_BATCH)), (False, (19, os.SCHED_IDLE))):
         system = System(monkeypatch, returns=returns, nice=19, policy=os.SCHED_IDLE)
         launch._be_no_more_patient_than(launch.NICE)
         assert (system.nice, system.policy) == expected
