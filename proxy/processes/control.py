@@ -68,7 +68,6 @@ class Control:
         finally:
             self._courtesy.hurry()
             await self._tasks.cancel()
-            self._courtesy.hurry()  # Workers end with us, and may be busy until then.
             if self._plane is not None:
                 await self._plane.stop()
             elif self._directory is not None:
