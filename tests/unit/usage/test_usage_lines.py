@@ -7,11 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from proxy.base.errors import Cut, NotAuthenticated, Unreachable
-from proxy.base.jsonio import dumps, pretty
 from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
@@ -28,16 +25,13 @@ from proxy.usage.prices.price import Price
 from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, Moment, record_of_exchange
 from proxy.usage.said import said
-from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.measure import reported
 from proxy.wire.record import BadLine, Content, Usage, line_of, record_of
-from proxy.wire.tail import Tail
 from proxy.wire.usage import DetailedUsage
-from tests.examples import examples
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import provider, simple
 from tests.fakes.wire import FakeTransport
+from tests.unit.usage.usages import USAGES
 
 BRIEF, MORE = b'{"v":2,', b'],"more":{'
 BODY = b'{"model":"m","messages":[]}'
@@ -48,23 +42,6 @@ PRICES = Pricer(
     {("p", "m"): Price.of({"input": 2_500_000_000, "output": 10_000_000_000})},
 )
 IDENTITY = Identity("worker-0")
-USAGES = (
-    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}',
-    b'"usage": {\n "prompt_tokens": 1000,\n "completion_tokens": 50,\n "total_tokens": 1050,\n'
-    b' "prompt_tokens_details": {"cached_tokens": 800, "audio_tokens": 0},\n'
-    b' "completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 0,\n'
-    b' "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}}',
-    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":20}',  # Hidden reasoning.
-    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
-    b'"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{}}',
-    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
-    b'"prompt_tokens_details":{},"completion_tokens_details":{"reasoning_tokens":3}}',
-    b'"usage":{"input_tokens":7,"output_tokens":3,"cache_read_input_tokens":5}',
-    b'"usage":{"prompt_tokens":90,"completion_tokens":4,"total_tokens":94,'
-    b'"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":20}}',
-    b'"usage":null',
-    b'"content":"no usage at all"',
-)
 PATHS = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/images/generations")
 
 
@@ -334,79 +311,6 @@ def test_details_of_usage_survive_a_sum() -> None:
     assert isinstance(usage, DetailedUsage)
     assert usage.searches == 3
     assert usage.input == 9 + 7  # Of the first attempt: 27 bytes of a request that was taken.
-
-
-counts = st.integers(0, 10**9 + 5)
-usage_objects = st.fixed_dictionaries(
-    {"prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts},
-    optional={
-        "prompt_tokens_details": st.none()
-        | st.fixed_dictionaries(
-            {"cached_tokens": counts}, optional={"audio_tokens": st.sampled_from((0, 0, 0, 5))}
-        ),
-        "completion_tokens_details": st.none()
-        | st.fixed_dictionaries(
-            {"reasoning_tokens": counts, "audio_tokens": st.sampled_from((0, 0, 3))},
-            optional={"accepted_prediction_tokens": counts, "rejected_prediction_tokens": counts},
-        ),
-        "cost": st.floats(0, 1),
-    },
-)
-
-
-@settings(max_examples=examples(100), deadline=None)
-@given(
-    usage=usage_objects,
-    agrees=st.booleans(),
-    after=st.sampled_from((b"", b'"billed_units":{"input_tokens":3}')),
-    write=st.sampled_from((dumps, pretty)),
-)
-def test_one_look_sees_what_a_closer_look_sees(
-    usage: dict[str, object], agrees: bool, after: bytes, write: Callable[[object], bytes]
-) -> None:
-    if agrees:
-        usage["total_tokens"] = int(str(usage["prompt_tokens"])) + int(
-            str(usage["completion_tokens"])
-        )
-    tail = Tail()
-    tail.feed(b'{"id":"x","usage":null,"usage":' + write(usage) + b"," + after + b"}")
-    found = usual_usage(tail.last())
-    assert found is None or found == reported(tail)
-
-
-EMBEDDING = b'"usage":{"prompt_tokens":8,"total_tokens":8}'
-NO_DETAILS = (
-    b'"usage":{"prompt_tokens":9,"total_tokens":13,"completion_tokens":4,'
-    b'"prompt_tokens_details":null}'
-)
-
-
-@pytest.mark.parametrize("text", [*USAGES[:2], EMBEDDING, NO_DETAILS])
-def test_the_usual_is_seen_at_one_look(text: bytes) -> None:
-    tail = Tail()
-    tail.feed(b"{" + text + b"}")
-    assert usual_usage(tail.last()) == reported(tail)
-    assert usual_usage(tail.last()) is not None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b'{"usage":{"prompt_tokens":09,"completion_tokens":4,"total_tokens":13}}',
-        b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13',
-        b'{"usage":{"prompt_tokens":-9,"completion_tokens":4,"total_tokens":-5}}',
-        b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"cost":1}}',
-        b'["usage",{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}]',
-        b'{"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,'
-        b'"prompt_tokens_details":{"cached_tokens":1}}}',
-        b'}"usage"',
-        b'}"usage":',
-        b"",
-    ],
-    ids=["zeros", "torn", "negative", "more", "no name", "half", "end", "colon", "empty"],
-)
-def test_what_is_unusual_is_left_to_a_closer_look(text: bytes) -> None:
-    assert usual_usage(text) is None
 
 
 SPAN = "d" * 16
