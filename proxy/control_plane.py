@@ -9,7 +9,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from math import inf
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from proxy.telemetry.telemetry import MissingExtra, Telemetry, build
 from proxy.usage.follower import Follower
 from proxy.usage.holds_watch import watch_holds
 from proxy.usage.pulse import Pulse, pulses
-from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 log = logging.getLogger("llm-proxy.control")
 
@@ -196,11 +196,12 @@ class ControlPlane:
             self._pulses = await asyncio.to_thread(lambda: list(pulses(folder)))
             await asyncio.sleep(1.0)
 
-    def _observe(self, record: UsageRecord) -> None:
+    def _observe(self, told: Sequence[Told]) -> None:
         if self._telemetry is not None:
-            self._telemetry.observe(record)
+            self._telemetry.observe_all(told)
         if self._tells_access:
-            self._access.tell(record)
+            for record in told:
+                self._access.tell(record)
 
     def _refresh(self) -> None:
         """What no record tells, as it is now."""

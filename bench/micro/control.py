@@ -10,9 +10,10 @@ import sys
 import tempfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -23,6 +24,7 @@ from proxy.base.ids import RequestIds
 from proxy.core.tracing import begun, new_span
 from proxy.stores.postgres.usage import Batch
 from proxy.stores.postgres.usage_copy import CopyRows
+from proxy.telemetry.exporter import BATCH
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import Known, Vendor
@@ -30,10 +32,13 @@ from proxy.telemetry.otlp_http import pack
 from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
 from proxy.usage.segments import list_segments, read_batch
-from proxy.wire.record import Head, Standing, UsageRecord
+from proxy.usage.shipper import ShipperOptions
+from proxy.wire.brief import Head, Standing, ids
+from proxy.wire.lots import Lot, sort_out, spelled_out
+from proxy.wire.record import UsageRecord
 from proxy.wire.record_reader import RecordReader
 
-_BATCH = 512
+_FOLLOWED, _SHIPPED = 128, ShipperOptions().batch
 _ROUNDS = 7
 _KEYS = 20
 _KNOWN = Known(
@@ -44,6 +49,9 @@ _KNOWN = Known(
     upstream_models=frozenset(("gpt-4o",)),
 )
 _VENDORS = {"vendor": Vendor("openai", "127.0.0.1", 8080)}
+
+T = TypeVar("T")
+Step = Callable[[], object]
 
 
 def lines_of(count: int) -> list[bytes]:
@@ -78,8 +86,7 @@ def _line(random: Random, head: Head, name: str) -> bytes:
     )
     tokens_in, tokens_out = random.randrange(10, 4_000), random.randrange(10, 900)
     cost_in = tokens_in * 500
-    spans = new_span().encode(), (begun().trace or "").encode(), new_span().encode()
-    said = b'"attempt":"%b","trace":"%b","span":"%b"' % spans
+    said = ids(new_span(), begun().trace or "", new_span(), None)
     return head.line(times, (tokens_in, tokens_out, cost_in + tokens_out * 2_000, cost_in), said)
 
 
@@ -92,50 +99,89 @@ def _best(step: Callable[[], object]) -> float:
     return min(took)
 
 
-def _batches(records: Sequence[UsageRecord], size: int) -> list[Sequence[UsageRecord]]:
-    return [records[start : start + size] for start in range(0, len(records), size)]
+def _batches(told: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [told[start : start + size] for start in range(0, len(told), size)]
+
+
+def rows_of_parts(folder: Path, count: int) -> Iterator[tuple[str, Step | None, Step | None]]:
+    """Each part: its name, what it does with records one by one, and with lots."""
+    lines = lines_of(count)
+    reader = RecordReader()
+    for line in lines:  # The first of their kind are no briefs.
+        reader.told(line)
+    told = [reader.told(line) for line in lines]
+    records = spelled_out(told)
+    yield "checksum of a line", lambda: [zlib.crc32(line) for line in lines], None
+    yield (
+        "record of a line",
+        lambda: [reader.read(line) for line in lines],
+        lambda: [reader.told(line) for line in lines],
+    )
+    yield "sorting out", None, lambda: [sort_out(piece) for piece in _batches(told, _FOLLOWED)]
+    lots = [lot for piece in _batches(told, _FOLLOWED) for lot in sort_out(piece)[0]]
+    metrics = Metrics(_KNOWN)
+    yield (
+        "Prometheus metrics",
+        lambda: deque(map(metrics.observe, records), 0),
+        lambda: deque(map(metrics.observe_lot, lots), 0),
+    )
+    gen_ai = GenAiMetrics(_KNOWN, _VENDORS.items())
+    yield (
+        "gen_ai metrics",
+        lambda: deque(map(gen_ai.observe, records), 0),
+        lambda: deque(map(gen_ai.observe_lot, lots), 0),
+    )
+    yield "spans as bytes", lambda: bodies(records), lambda: bodies_of_lots(lots)
+    yield "gzip, where they travel", lambda: deque(map(pack, bodies(records)), 0), None
+    (folder / "worker-0-1760000000000-1-0001.seg").write_bytes(b"".join(lines))
+    (segment,) = list_segments(folder)
+
+    def read() -> None:
+        offset = 0
+        while (batch := read_batch(segment, offset, _SHIPPED, reader)).next_offset != offset:
+            offset = batch.next_offset
+
+    yield "batches of the shipper", None, read
+    copy, shipped = CopyRows(), [sort_out(some)[0] for some in _batches(told, _SHIPPED)]
+    yield (
+        "rows for COPY",
+        lambda: [copy.of(some) for some in _batches(records, _SHIPPED)],
+        lambda: [copy.of((), some) for some in shipped],
+    )
+    yield (
+        "sums for the store",
+        lambda: [Batch("s", 0, 1, some) for some in _batches(records, _SHIPPED)],
+        lambda: [Batch("s", 0, 1, some) for some in _batches(told, _SHIPPED)],
+    )
+
+
+_SPANS = Spans(("gen_ai", "openinference"), _VENDORS)
+_REQUEST = SpanRequest(Resource(), InstrumentationScope(name="llm-proxy"))
+
+
+def bodies(records: Sequence[UsageRecord]) -> list[bytes]:
+    """Exports, each of as many spans as are sent together."""
+    return [
+        _REQUEST.of([span for record in some for span in _SPANS.of(record)])
+        for some in _batches(records, BATCH // 2)
+    ]
+
+
+def bodies_of_lots(lots: Sequence[Lot]) -> list[bytes]:
+    """The same of lots, about as many."""
+    some = max(1, len(lots) * BATCH // 2 // sum(map(len, lots)))
+    return [
+        _REQUEST.of([span for lot in piece for span in _SPANS.of_lot(lot)[0]])
+        for piece in _batches(lots, some)
+    ]
 
 
 def measure(folder: Path, count: int) -> list[list[str]]:
     """A row for each part."""
-    lines = lines_of(count)
-    reader = RecordReader()
-    records = [reader.read(line) for line in lines]
-    (folder / "worker-0-1760000000000-1-0001.seg").write_bytes(b"".join(lines))
-    (segment,) = list_segments(folder)
-    metrics = Metrics(_KNOWN)
-    gen_ai = GenAiMetrics(_KNOWN, _VENDORS.items())
-    spans = Spans(("gen_ai", "openinference"), _VENDORS)
-    request = SpanRequest(Resource(), InstrumentationScope(name="llm-proxy"))
-
-    def body(batch: Sequence[UsageRecord]) -> bytes:
-        return request.of([span for record in batch for span in spans.of(record)])
-
-    batches = _batches(records, _BATCH // 2)
-    bodies = [body(batch) for batch in batches]
-    shipped, rows_of = _batches(records, 500), CopyRows()
-    rows = [["µs per record", ""]]
-
-    def add(name: str, step: Callable[[], object]) -> None:
-        rows.append([name, f"{_best(step) / count * 1e6:.2f}"])
-
-    def read() -> None:
-        offset = 0
-        while (batch := read_batch(segment, offset, 500, reader)).next_offset != offset:
-            offset = batch.next_offset
-
-    add("checksum of a line", lambda: [zlib.crc32(line) for line in lines])
-    add("record of a line", lambda: [reader.read(line) for line in lines])
-    add("Prometheus metrics", lambda: deque(map(metrics.observe, records), 0))
-    add("gen_ai metrics", lambda: deque(map(gen_ai.observe, records), 0))
-    add("spans as bytes", lambda: [body(batch) for batch in batches])
-    add("spans gzipped, where they travel", lambda: [pack(body) for body in bodies])
-    add("batches of the shipper", read)
-    add("rows for COPY", lambda: [rows_of.of(some) for some in shipped])
-    add("sums for the store", lambda: [Batch("s", 0, 1, some) for some in shipped])
-    rows.append(["bytes of a line", f"{sum(map(len, lines)) / count:.0f}"])
-    rows.append(["bytes of its spans", f"{sum(map(len, bodies)) / count:.0f}"])
-    rows.append(["bytes of them gzipped", f"{sum(len(pack(b)) for b in bodies) / count:.0f}"])
+    rows = [["µs per record", "alone", "in lots"]]
+    for name, *steps in rows_of_parts(folder, count):
+        took = ["" if step is None else f"{_best(step) / count * 1e6:.2f}" for step in steps]
+        rows.append([name, *took])
     return rows
 
 

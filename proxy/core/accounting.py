@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 WORKER_DIED = "worker_died"
 """The `error` of a record that was made of what a dead worker held, as its request had none."""
@@ -31,7 +31,7 @@ class UsageStore(Protocol):
     async def position(self, segment: str) -> int:
         """How far the segment was shipped. Raises StoreAway."""
 
-    async def ship(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> int:
+    async def ship(self, segment: str, start: int, end: int, records: Sequence[Told]) -> int:
         """Keep the records that lie between two positions of a segment, and that it was shipped to
         `end`, both or neither. Return how far it is shipped now: `end`, or another position when
         `start` was not it, and then nothing was kept. Raises StoreAway, RecordsRefused.

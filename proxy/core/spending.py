@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from proxy.base.periods import Span
 from proxy.core.quota import Scope
+from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
 
 LONGEST = 300
@@ -77,6 +78,10 @@ class _Names(NamedTuple):
     tags: tuple[str, ...]
 
 
+_Group = tuple[_Names, str, int]
+"""Names, provider and step in which it was sent."""
+
+
 def charges(record: UsageRecord) -> Iterator[Charge]:
     """What a record adds to each of its scopes."""
     for attempt in record.attempts:
@@ -88,10 +93,12 @@ def charges(record: UsageRecord) -> Iterator[Charge]:
         yield Charge(known_as(Scope("provider", attempt.provider)), at, cost)
 
 
-def added_up(records: Iterable[UsageRecord], step: int) -> dict[tuple[Scope, int], int]:
+def added_up(
+    records: Iterable[UsageRecord], step: int, lots: Iterable[Lot] = ()
+) -> dict[tuple[Scope, int], int]:
     """The charges of many records, per scope and step of so many microseconds: quicker than one by
-    one, as many records have all names in common but customer and session."""
-    groups: dict[tuple[_Names, str, int], int] = {}
+    one, as many records have all names in common but customer and session, and lots even those."""
+    groups: dict[_Group, int] = {}
     sums: dict[tuple[Scope, int], int] = {}
     for record in records:
         for attempt in record.attempts:
@@ -106,11 +113,27 @@ def added_up(records: Iterable[UsageRecord], step: int) -> dict[tuple[Scope, int
             for scope in _of_few(record):
                 place = (known_as(scope), slot)
                 sums[place] = sums.get(place, 0) + cost
+    _add_lots(groups, lots, step)
     for (names, provider, slot), cost in groups.items():
         for scope in (*_scopes(names), Scope("provider", provider)):
             place = (known_as(scope), slot)
             sums[place] = sums.get(place, 0) + cost
     return sums
+
+
+def _add_lots(groups: dict[_Group, int], lots: Iterable[Lot], step: int) -> None:
+    for lot in lots:
+        (attempt,) = lot.first.attempts
+        names, provider = _of_many(lot.first, attempt), attempt.provider
+        slots: dict[int, int] = {}
+        for each in lot.numbers:
+            if each.cost > 0:
+                slot = each.at + each.started
+                slot -= slot % step
+                slots[slot] = slots.get(slot, 0) + each.cost
+        for slot, cost in slots.items():
+            group = (names, provider, slot)
+            groups[group] = groups.get(group, 0) + cost
 
 
 def known_as(scope: Scope) -> Scope:

@@ -10,7 +10,8 @@ from collections import deque
 from typing import BinaryIO
 
 from proxy.telemetry.access import access_line
-from proxy.wire.record import UsageRecord
+from proxy.wire.lots import spelled_out
+from proxy.wire.record_reader import Told
 
 log = logging.getLogger("llm-proxy.access")
 
@@ -23,11 +24,11 @@ class AccessLog:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._waiting: deque[UsageRecord] = deque(maxlen=_MOST_WAITING)
+        self._waiting: deque[Told] = deque(maxlen=_MOST_WAITING)
         self._news = asyncio.Event()
         self.dropped = 0
 
-    def tell(self, record: UsageRecord) -> None:
+    def tell(self, record: Told) -> None:
         """Have the line written soon."""
         if len(self._waiting) == _MOST_WAITING:
             self.dropped += 1
@@ -48,9 +49,9 @@ class AccessLog:
             lines = [self._waiting.popleft() for _ in range(some)]
             await asyncio.to_thread(self._write, lines)
 
-    def _write(self, records: list[UsageRecord]) -> None:
+    def _write(self, records: list[Told]) -> None:
         try:
-            self._stream.write(b"".join(map(access_line, records)))
+            self._stream.write(b"".join(map(access_line, spelled_out(records))))
             self._stream.flush()
         except OSError as error:  # Nobody will ever read it again.
             self.dropped += len(records)

@@ -34,8 +34,8 @@ class _Table:
         self.places = Bounded(Tally, width=len(labels), size=size)
         self._names = [(at, label) for at, label in enumerate(labels.values()) if label is not None]
 
-    def count(self, *key: str) -> None:
-        self.places.at(key).count += 1
+    def count(self, times: int, *key: str) -> None:
+        self.places.at(key, times).count += times
 
     def keep(self, read: Labels) -> None:
         def wanted(key: Key) -> bool:
@@ -111,32 +111,33 @@ class AttemptCounts:
         for table in self._tables:
             table.tell(page)
 
-    def observe(self, record: UsageRecord, read: Labels) -> None:
-        """Count the attempts of a record that has some."""
+    def observe(self, record: UsageRecord, read: Labels, times: int = 1) -> None:
+        """Count the attempts of a record that has some. `times`: of so many that had the same."""
         for attempt in record.attempts:
             provider = read.providers.get(attempt.provider, OTHER)
-            self._attempts.count(provider, read.route(attempt, record), read.reason(attempt))
+            self._attempts.count(times, provider, read.route(attempt, record), read.reason(attempt))
             if attempt.hedge:
-                self._hedges.count("true" if _answered(attempt) else "false")
+                self._hedges.count(times, "true" if _answered(attempt) else "false")
             if attempt.rescue is not None:
                 way = attempt.rescue if attempt.rescue in _WAYS else OTHER
-                self._rescues.count(way, _outcome(attempt))
+                self._rescues.count(times, way, _outcome(attempt))
         first = record.attempts[0]
         if first.route is not None or len(record.attempts) > 1:
-            self._observe_moves(record, read)
+            self._observe_moves(record, read, times)
 
-    def _observe_moves(self, record: UsageRecord, read: Labels) -> None:
+    def _observe_moves(self, record: UsageRecord, read: Labels, times: int) -> None:
         own = read.model(record)
         begun = min(record.attempts, key=lambda each: each.started)
         if begun.route is not None:
-            self._fallbacks.count(own, read.route(begun, record), NOT_TRIED)
+            self._fallbacks.count(times, own, read.route(begun, record), NOT_TRIED)
         for before, after in moves(record.attempts):
             left = read.providers.get(before.provider, OTHER)
             reason = read.reason(before)
             again = _target(before) == _target(after)
-            (self._retries if again else self._failovers).count(left, reason)
+            (self._retries if again else self._failovers).count(times, left, reason)
             if before.route != after.route:
-                self._fallbacks.count(read.route(before, record), read.route(after, record), reason)
+                moved = read.route(before, record), read.route(after, record)
+                self._fallbacks.count(times, *moved, reason)
 
 
 def moves(attempts: tuple[AttemptRecord, ...]) -> Iterator[tuple[AttemptRecord, AttemptRecord]]:

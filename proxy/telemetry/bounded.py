@@ -26,10 +26,10 @@ class Bounded(Generic[T]):
         self._size = max(1, size)
         self.folded = 0
 
-    def at(self, key: Key) -> T:
-        """The entry of a key, or the common one."""
+    def at(self, key: Key, times: int = 1) -> T:
+        """The entry of a key, or the common one. `times`: how often something is counted there."""
         entry = self._entries.get(key)
-        return self._open(key) if entry is None else entry
+        return self._open(key, times) if entry is None else entry
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,11 +44,11 @@ class Bounded(Generic[T]):
             key: entry for key, entry in self._entries.items() if key == rest or wanted(key)
         }
 
-    def _open(self, key: Key) -> T:
+    def _open(self, key: Key, times: int) -> T:
         rest = self._rest()
         free = self._size - len(self._entries) - (rest not in self._entries)
         if key != rest and free <= 0:
-            self.folded += 1
+            self.folded += times
             key = rest
         return self._entries.setdefault(key, self._make())
 

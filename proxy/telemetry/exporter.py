@@ -24,9 +24,10 @@ from proxy.telemetry.delivery import Later, Never, Signal, Taken, Verdict, Way
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.options import Pace
 from proxy.telemetry.sampling import Sampling
-from proxy.telemetry.span_queue import SpanQueue
+from proxy.telemetry.span_queue import SpanQueue, Waiting, spans_in
 from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
+from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
 log = logging.getLogger("llm-proxy.otlp")
@@ -68,7 +69,18 @@ class Exporter:
         if self._sampling.takes(record):
             self.queue.put(record)
         elif record.span is not None:
-            self.spans["unsampled"] += _spans_in([record])
+            self.spans["unsampled"] += spans_in(record)
+
+    def observe_lot(self, lot: Lot) -> None:
+        """Take all of them: at once, and without a wait."""
+        if self._metrics is not None:
+            self._metrics.observe_lot(lot)
+        taken = self._sampling.taken(lot)
+        if taken is not None:
+            self.queue.put(taken)
+        if taken is not lot:
+            named = sum([each.span is not None for each in lot.numbers])
+            self.spans["unsampled"] += 2 * (named - (len(taken) if taken is not None else 0))
 
     def counts(self) -> dict[str, float]:
         """Spans by what became of them."""
@@ -94,7 +106,7 @@ class Exporter:
         except TimeoutError:
             log.warning("the collector was too slow for the last spans")
         while len(self.queue):
-            self.spans["failed"] += _spans_in(self.queue.take())
+            self.spans["failed"] += sum(map(spans_in, self.queue.take()))
         await self._way.close()
 
     async def _send_spans(self) -> None:
@@ -105,8 +117,8 @@ class Exporter:
                     return
                 await self._deliver(self.queue.take())
 
-    async def _deliver(self, records: Sequence[UsageRecord]) -> None:
-        spans = [span for record in records for span in self._spans_of(record)]
+    async def _deliver(self, waiting: Sequence[Waiting]) -> None:
+        spans = [span for each in waiting for span in self._spans_of(each)]
         if not spans:
             return
         exported = rejected = 0
@@ -120,12 +132,17 @@ class Exporter:
             self.spans["rejected"] += rejected
             self.spans["failed"] += len(spans) - exported - rejected
 
-    def _spans_of(self, record: UsageRecord) -> list[bytes]:
+    def _spans_of(self, waiting: Waiting) -> list[bytes]:
+        if isinstance(waiting, Lot):
+            spans, left = self._make.of_lot(waiting)
+            for numbers in left:
+                spans += self._spans_of(waiting.whole(numbers))
+            return spans
         try:
-            return self._make.of(record)
+            return self._make.of(waiting)
         except (ValueError, TypeError) as error:  # Bad ids, or a number that no int64 holds.
-            log.debug("%s has no spans: %s", record.id, error)
-            self.spans["malformed"] += _spans_in([record])
+            log.debug("%s has no spans: %s", waiting.id, error)
+            self.spans["malformed"] += spans_in(waiting)
             return []
 
     async def _persist(self, body: bytes) -> Verdict:
@@ -182,7 +199,3 @@ class Exporter:
                 await self._closing.wait()
         except TimeoutError:
             return
-
-
-def _spans_in(records: Sequence[UsageRecord]) -> int:
-    return sum(1 + len(record.attempts) for record in records)

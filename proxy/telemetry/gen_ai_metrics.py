@@ -29,7 +29,8 @@ from proxy.telemetry.histogram import (
 )
 from proxy.telemetry.labels import Labels, status_label
 from proxy.telemetry.options import Known, Vendor
-from proxy.telemetry.series import per_token
+from proxy.telemetry.series import paces, per_token
+from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
 
 _SIZE = 500
@@ -103,6 +104,27 @@ class GenAiMetrics:
             pace = per_token(record)
             if pace is not None:
                 self._per_token.places.at(call).observe(pace)
+
+    def observe_lot(self, lot: Lot) -> None:
+        """Count all of them."""
+        first, numbers = lot.first, lot.numbers
+        operation = GEN_AI_OPERATIONS.get(first.operation)
+        if operation is None:
+            return
+        (attempt,) = first.attempts
+        call: Key = (operation, self._vendor(attempt), self._read.upstream_model(attempt, first))
+        ended, count = (*call, ""), len(numbers)
+        took = [each.done - each.started for each in numbers]
+        self._call.places.at(ended, count).observe_all([each if each > 0 else 0 for each in took])
+        self._tokens.places.at((*call, "input"), count).observe_all([x.input for x in numbers])
+        if given := [each.output for each in numbers if each.output]:
+            self._tokens.places.at((*call, "output"), len(given)).observe_all(given)
+        self._request.places.at(ended, count).observe_all([each.done for each in numbers])
+        if lot.standing.stream:
+            tokens = [each.first_token for each in numbers]
+            self._first_token.places.at(call, count).observe_all(tokens)
+            if found := paces(lot):
+                self._per_token.places.at(call, len(found)).observe_all(found)
 
     def metrics(self) -> list[Metric]:
         """All of them, as they are now."""

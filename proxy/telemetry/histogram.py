@@ -5,7 +5,7 @@ on a bound belongs below it, as `le` says. Counts are per bucket here and summed
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 
@@ -46,6 +46,13 @@ class Histogram:
     def observe(self, value: int) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def observe_all(self, values: Sequence[int]) -> None:
+        """Each of them."""
+        bounds, counts = self.bounds, self.counts
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.total += sum(values)
 
     @property
     def count(self) -> int:

@@ -25,6 +25,7 @@ from proxy.telemetry.histogram import Histogram
 from proxy.telemetry.labels import Labels
 from proxy.telemetry.options import Known, Label, MetricsOptions
 from proxy.telemetry.series import TOKEN_TYPES, Counts, Tally, Timings
+from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
 _TIMING_LABELS = frozenset(("model", "provider", "operation"))
@@ -85,6 +86,15 @@ class Metrics:
             self._attempts.observe(record, self.read)
         if record.outcome == "refused":
             self._refusals.at((record.code or record.error or "refused",)).count += 1
+
+    def observe_lot(self, lot: Lot) -> None:
+        """Count all of them."""
+        first, count = lot.first, len(lot)
+        key = tuple([read(first) for read in self._readers])
+        self._counts.at(key, count).observe_lot(lot)
+        places = tuple([key[place] for place in self._timing_places])
+        self._timings.at(places, count).observe_lot(lot)
+        self._attempts.observe(first, self.read, count)
 
     def before_render(self, name: str, refresh: Callable[[], None]) -> None:
         """Have `refresh` called before each page: it sets the gauges it knows of. Another one by

@@ -4,6 +4,8 @@ Every proxy and every other service that samples by id picks the same traces: th
 random (W3C trace context, level 2), and a trace is taken when they are in the upper part.
 """
 
+from proxy.wire.brief import Numbers
+from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
 _RANDOM_DIGITS = 14
@@ -20,8 +22,18 @@ class Sampling:
 
     def takes(self, record: UsageRecord) -> bool:
         """Whether the spans of a record are told; never without ids."""
-        if record.trace is None or record.span is None:
+        return record.sampled and self._takes(record)
+
+    def taken(self, lot: Lot) -> Lot | None:
+        """Those of a lot whose spans are told."""
+        taken = [each for each in lot.numbers if self._takes(each)]
+        if len(taken) == len(lot):
+            return lot
+        return Lot(lot.standing, taken) if taken else None
+
+    def _takes(self, told: UsageRecord | Numbers) -> bool:
+        if told.trace is None or told.span is None:
             return False
-        if record.parent is not None or not self._threshold:
-            return record.sampled
-        return record.sampled and int(record.trace[-_RANDOM_DIGITS:], 16) >= self._threshold
+        if told.parent is not None or not self._threshold:
+            return True
+        return int(told.trace[-_RANDOM_DIGITS:], 16) >= self._threshold

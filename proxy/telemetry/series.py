@@ -2,6 +2,7 @@
 look-up and a few additions."""
 
 from proxy.telemetry.histogram import LATENCY, OVERHEAD, PER_TOKEN, Histogram
+from proxy.wire.lots import Lot
 from proxy.wire.record import Usage, UsageRecord
 
 TOKEN_TYPES = (
@@ -41,6 +42,13 @@ class Counts:
         if record.usage is not None:
             self._add(record.usage)
 
+    def observe_lot(self, lot: Lot) -> None:
+        numbers = lot.numbers
+        self.requests += len(numbers)
+        self.nano_usd += sum([each.cost for each in numbers])
+        self.input += sum([each.input for each in numbers])
+        self.output += sum([each.output for each in numbers])
+
     def _add(self, usage: Usage) -> None:
         self.input += usage.input
         self.output += usage.output
@@ -77,6 +85,14 @@ class Timings:
             if pace is not None:
                 self.per_token.observe(pace)
 
+    def observe_lot(self, lot: Lot) -> None:
+        numbers = lot.numbers
+        self.duration.observe_all([each.done for each in numbers])
+        self.overhead.observe_all([each.overhead for each in numbers])
+        if lot.standing.stream:
+            self.first_token.observe_all([each.first_token for each in numbers])
+            self.per_token.observe_all(paces(lot))
+
 
 class Tally:
     """A count."""
@@ -101,4 +117,15 @@ def per_token(record: UsageRecord) -> int | None:
         return None
     if record.outcome != "completed":
         return None
-    return max(0, record.done - record.first_token) // (usage.output - 1)
+    return _pace(record.done - record.first_token, usage.output)
+
+
+def paces(lot: Lot) -> list[int]:
+    """The same of those in a lot that have it."""
+    return [
+        _pace(each.done - each.first_token, each.output) for each in lot.numbers if each.output >= 2
+    ]
+
+
+def _pace(took: int, tokens: int) -> int:
+    return max(0, took) // (tokens - 1)

@@ -11,32 +11,32 @@ from proxy.base import jsonio
 from proxy.telemetry.attributes import Value
 from proxy.telemetry.conventions import GEN_AI_OPERATIONS
 from proxy.telemetry.messages import input_messages, output_messages, system_instructions
-from proxy.telemetry.otlp_bytes import Name, attribute, attributes, int64, utf8
+from proxy.telemetry.otlp_bytes import attribute, attributes, int64, utf8
+from proxy.telemetry.span_names import (
+    COMPLETION,
+    COST_COMPLETION,
+    COST_PROMPT,
+    COST_TOTAL,
+    FIRST_CHUNK,
+    FIRST_TOKEN,
+    ID,
+    INPUT,
+    METADATA,
+    NANO_USD,
+    OUTPUT,
+    OVERHEAD,
+    PROMPT,
+    SIZE_IN,
+    SIZE_OUT,
+    TOTAL,
+    USD,
+)
 from proxy.wire.record import AttemptRecord, Content, Cost, Usage, UsageRecord
 
-_NANO = 1e9
-_MICRO = 1e6
+NANO = 1e9
+MICRO = 1e6
 _JSON = "application/json"
 _TEXT = "text/plain"
-
-_SIZE_IN = Name("http.request.body.size")
-_SIZE_OUT = Name("http.response.body.size")
-_ID = Name("llm_proxy.request_id")
-_FIRST_TOKEN = Name("llm_proxy.time_to_first_token")
-_OVERHEAD = Name("llm_proxy.overhead")
-_NANO_USD = Name("llm_proxy.cost_nano_usd")
-_USD = Name("llm_proxy.cost_usd")
-_METADATA = Name("metadata")
-_FIRST_CHUNK = Name("gen_ai.response.time_to_first_chunk")
-_INPUT = Name("gen_ai.usage.input_tokens")
-_OUTPUT = Name("gen_ai.usage.output_tokens")
-_PROMPT = Name("llm.token_count.prompt")
-_COMPLETION = Name("llm.token_count.completion")
-_TOTAL = Name("llm.token_count.total")
-_COST_PROMPT = Name("llm.cost.prompt")
-_COST_COMPLETION = Name("llm.cost.completion")
-_COST_TOTAL = Name("llm.cost.total")
-
 
 Common = tuple[bytes, bytes, bytes]
 """What all spans of a record say, encoded once: its id, its context for OpenInference, and what the
@@ -53,7 +53,7 @@ class Own:
     def common(self, record: UsageRecord) -> Common:
         """To be given to the others."""
         return (
-            _ID.text(utf8(record.id)),
+            ID.text(utf8(record.id)),
             _context(record) if self._openinference else b"",
             _money(record.cost) if record.cost is not None else b"",
         )
@@ -62,13 +62,13 @@ class Own:
         """Add what the SERVER span says."""
         told += common
         if record.bytes_in:
-            told.append(_SIZE_IN.whole(int64(record.bytes_in)))
+            told.append(SIZE_IN.whole(int64(record.bytes_in)))
         if record.bytes_out:
-            told.append(_SIZE_OUT.whole(int64(record.bytes_out)))
+            told.append(SIZE_OUT.whole(int64(record.bytes_out)))
         if record.first_token is not None:
-            told.append(_FIRST_TOKEN.real(record.first_token / _MICRO))
+            told.append(FIRST_TOKEN.real(record.first_token / MICRO))
         if record.overhead is not None:
-            told.append(_OVERHEAD.real(record.overhead / _MICRO))
+            told.append(OVERHEAD.real(record.overhead / MICRO))
         if record.customer or record.agent or record.session is not None or record.tags:
             told.append(_labels(record))
         if self._openinference and record.content is not None:
@@ -92,7 +92,7 @@ class Own:
             return
         if self._gen_ai:
             if record.stream and attempt.first_byte is not None:
-                told.append(_FIRST_CHUNK.real((attempt.first_byte - attempt.started) / _MICRO))
+                told.append(FIRST_CHUNK.real((attempt.first_byte - attempt.started) / MICRO))
             if record.session is not None:
                 told.append(attribute("gen_ai.conversation.id", record.session))
         if self._openinference:
@@ -107,13 +107,13 @@ class Own:
     def _add_usage(self, told: list[bytes], usage: Usage) -> None:
         told_input, told_output = int64(usage.input), int64(usage.output)
         if self._gen_ai:
-            told += (_INPUT.whole(told_input), _OUTPUT.whole(told_output))
+            told += (INPUT.whole(told_input), OUTPUT.whole(told_output))
         if self._openinference:
             total = int64(usage.input + usage.output)
             told += (
-                _PROMPT.whole(told_input),
-                _COMPLETION.whole(told_output),
-                _TOTAL.whole(total),
+                PROMPT.whole(told_input),
+                COMPLETION.whole(told_output),
+                TOTAL.whole(total),
             )
         if (
             usage.cached_read
@@ -168,33 +168,39 @@ def _labels(record: UsageRecord) -> bytes:
 
 
 def _money(nano: int) -> bytes:
-    return _NANO_USD.whole(int64(nano)) + _USD.real(nano / _NANO)
+    return NANO_USD.whole(int64(nano)) + USD.real(nano / NANO)
 
 
 def _add_costs(told: list[bytes], cost: Cost) -> None:
     completion = cost.output + cost.reasoning + cost.audio_out + cost.images
     told += (
-        _COST_PROMPT.real((cost.total - completion) / _NANO),
-        _COST_COMPLETION.real(completion / _NANO),
-        _COST_TOTAL.real(cost.total / _NANO),
+        COST_PROMPT.real((cost.total - completion) / NANO),
+        COST_COMPLETION.real(completion / NANO),
+        COST_TOTAL.real(cost.total / NANO),
     )
 
 
-def _context(record: UsageRecord) -> bytes:
-    metadata = {}
-    if record.id:
-        metadata["request_id"] = record.id
+def metadata_of(record: UsageRecord) -> dict[str, str]:
+    """What OpenInference calls so, but for the id of the request."""
+    found = {}
     if record.key:
-        metadata["key"] = record.key
+        found["key"] = record.key
     if record.team:
-        metadata["team"] = record.team
+        found["team"] = record.team
     if record.project:
-        metadata["project"] = record.project
+        found["project"] = record.project
     if record.customer:
-        metadata["customer"] = record.customer
+        found["customer"] = record.customer
     if record.agent:
-        metadata["agent"] = record.agent
-    told = _METADATA.text(utf8(jsonio.dumps(metadata).decode()))
+        found["agent"] = record.agent
+    return found
+
+
+def _context(record: UsageRecord) -> bytes:
+    metadata = metadata_of(record)
+    if record.id:
+        metadata = {"request_id": record.id, **metadata}
+    told = METADATA.text(utf8(jsonio.dumps(metadata).decode()))
     if record.session is not None or record.tags:
         told += attribute("session.id", record.session) + attribute("tag.tags", record.tags)
     return told

@@ -1,26 +1,33 @@
 """Records whose spans wait to be exported: bounded by number and by bytes; the newest are dropped.
 
-What a record takes is estimated: a fixed part, and its content where that is kept.
+What a record takes is estimated: a fixed part, and its content where that is kept. Records of a lot
+wait together.
 """
 
 import asyncio
 from collections import deque
 
+from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
 _RECORD_BYTES = 2_048
+_ATTEMPT_BYTES = 512
 _LARGEST_BATCH = 2 * 1024 * 1024
 """Collectors refuse gRPC messages beyond 4 MiB; told prompts stand in a batch up to four times."""
+
+
+Waiting = UsageRecord | Lot
 
 
 class SpanQueue:
     """First in, first out."""
 
     def __init__(self, *, records: int, bytes: int, batch: int) -> None:
-        self._waiting: deque[tuple[UsageRecord, int, int]] = deque()
+        self._waiting: deque[tuple[Waiting, int, int]] = deque()
         self._most_records = records
         self._most_bytes = bytes
         self._batch = batch
+        self._records = 0
         self._spans = 0
         self._enough = asyncio.Event()
         self._some = asyncio.Event()
@@ -28,15 +35,16 @@ class SpanQueue:
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._records
 
-    def put(self, record: UsageRecord) -> None:
-        """Add a record, or count its spans as dropped."""
-        spans, size = 1 + len(record.attempts), _size(record)
-        if len(self._waiting) >= self._most_records or self.bytes + size > self._most_bytes:
+    def put(self, record: Waiting) -> None:
+        """Add a record or a lot, or count its spans as dropped."""
+        records, spans, size = records_in(record), spans_in(record), _size(record)
+        if self._records + records > self._most_records or self.bytes + size > self._most_bytes:
             self.dropped += spans
             return
         self._waiting.append((record, spans, size))
+        self._records += records
         self.bytes += size
         self._spans += spans
         self._some.set()
@@ -57,9 +65,9 @@ class SpanQueue:
         except TimeoutError:
             return
 
-    def take(self) -> list[UsageRecord]:
-        """The records of the next batch; at least one, if any waits."""
-        batch: list[UsageRecord] = []
+    def take(self) -> list[Waiting]:
+        """The next batch; at least one, if any waits."""
+        batch: list[Waiting] = []
         spans = size = 0
         while self._waiting:
             record, more_spans, more = self._waiting[0]
@@ -67,6 +75,7 @@ class SpanQueue:
                 break
             self._waiting.popleft()
             batch.append(record)
+            self._records -= records_in(record)
             spans += more_spans
             size += more
         self.bytes -= size
@@ -78,9 +87,21 @@ class SpanQueue:
         return batch
 
 
-def _size(record: UsageRecord) -> int:
-    size = _RECORD_BYTES + 512 * len(record.attempts)
-    content = record.content
+def records_in(waiting: Waiting) -> int:
+    """How many records that is."""
+    return len(waiting) if isinstance(waiting, Lot) else 1
+
+
+def spans_in(waiting: Waiting) -> int:
+    """How many spans they have: one each, and one for each attempt."""
+    return 2 * len(waiting) if isinstance(waiting, Lot) else 1 + len(waiting.attempts)
+
+
+def _size(waiting: Waiting) -> int:
+    if isinstance(waiting, Lot):
+        return len(waiting) * (_RECORD_BYTES + _ATTEMPT_BYTES)
+    size = _RECORD_BYTES + _ATTEMPT_BYTES * len(waiting.attempts)
+    content = waiting.content
     if content is not None:
         size += len(content.input or "") + len(content.output or "")
     return size

@@ -1,4 +1,4 @@
-"""The front of telemetry: one call per record, and nothing that it does is felt by the caller.
+"""The front of telemetry: all records pass here, and nothing that it does is felt by the caller.
 
 `observe` counts, and queues spans for the exporter; it raises nothing, waits for nothing and keeps
 no record longer than its queue's bounds allow. What fails in here is logged and counted. A reload
@@ -7,6 +7,7 @@ builds a new Telemetry around the old Metrics, so that counters go on.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -20,7 +21,9 @@ from proxy.telemetry.options import OtlpOptions, TelemetryOptions
 from proxy.telemetry.otlp_http import HttpWay
 from proxy.telemetry.sampling import Sampling
 from proxy.telemetry.traces import Spans
+from proxy.wire.lots import Lot, sort_out
 from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 log = logging.getLogger("llm-proxy.telemetry")
 
@@ -61,6 +64,27 @@ class Telemetry:
             except Exception:
                 if self._worth_a_line():
                     log.exception("%s could not be traced", record.id)
+
+    def observe_all(self, told: Sequence[Told]) -> None:
+        """Take many, which is quicker where they are alike. Raises nothing."""
+        lots, others = sort_out(told)
+        for lot in lots:
+            self._observe_lot(lot)
+        for record in others:
+            self.observe(record)
+
+    def _observe_lot(self, lot: Lot) -> None:
+        try:
+            self.metrics.observe_lot(lot)
+        except Exception:
+            if self._worth_a_line():
+                log.exception("%d records could not be counted", len(lot))
+        if self._exporter is not None:
+            try:
+                self._exporter.observe_lot(lot)
+            except Exception:
+                if self._worth_a_line():
+                    log.exception("%d records could not be traced", len(lot))
 
     async def run(self) -> None:
         """Export, until `close`; without a collector only wait for that."""

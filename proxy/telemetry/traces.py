@@ -12,9 +12,6 @@ said.
 """
 
 from collections.abc import Collection, Mapping
-from hashlib import blake2b
-from struct import Struct
-from struct import error as StructError
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -23,29 +20,19 @@ from proxy.telemetry.conventions import GEN_AI_OPERATIONS, ROUTES
 from proxy.telemetry.options import Vendor
 from proxy.telemetry.otlp_bytes import attributes, message, utf8, varint
 from proxy.telemetry.span_attributes import Kind, Words, kind_of_attempt, kind_of_request
+from proxy.telemetry.span_lot import LotSpans
 from proxy.telemetry.span_own import Common, Own
+from proxy.telemetry.span_start import OF_REMOTE, PARENT_ID, ROOT, beginning, id_of, made_up
+from proxy.wire.brief import Numbers
+from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
 
-_SAMPLED = 0x01
-_HAS_IS_REMOTE = 0x100
-_IS_REMOTE = 0x200
-
-# Fields of a Span, and the tags of its ids and times, which come first.
-_NAME, _KIND, _STATUS, _FLAGS = b"\x2a", b"\x30", b"\x7a", b"\x85\x01"
+# Fields of a Span after its ids and times (span_start.py).
+_NAME, _KIND, _STATUS = b"\x2a", b"\x30", b"\x7a"
 _STATUS_MESSAGE, _STATUS_CODE = b"\x12", b"\x18"
-_head = Struct("<2s16s2s8ssQsQ").pack
-_TRACE_ID, _SPAN_ID, _START, _END = b"\x0a\x10", b"\x12\x08", b"\x39", b"\x41"
-_PARENT_ID = b"\x22\x08"
-
-_ROOT = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE).to_bytes(4, "little")
-_OF_REMOTE = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE | _IS_REMOTE).to_bytes(4, "little")
 
 KINDS_KEPT = 1024
 LONGEST_KEPT = 8192
-
-
-class BadIds(ValueError):
-    """A record whose trace or span ids are not hex of the right length."""
 
 
 class Spans:
@@ -54,50 +41,64 @@ class Spans:
     def __init__(self, names: Collection[str], vendors: Mapping[str, Vendor]) -> None:
         self._words = Words(names, vendors)
         self._own = Own(names)
+        self._names = names
         self._kept: dict[Kind, bytes] = {}
 
     def of(self, record: UsageRecord) -> list[bytes]:
         """The spans of a record that has ids, each an encoded `Span`. Raises ValueError (BadIds, a
         number beyond 64 bits) or TypeError (what is no text)."""
-        trace, server = _id(record.trace, 16), _id(record.span, 8)
+        trace, server = id_of(record.trace, 16), id_of(record.span, 8)
         common = self._own.common(record)
         spans = [self._server(record, trace, server, common)]
-        parent = _PARENT_ID + server
+        parent = PARENT_ID + server
         for number, attempt in enumerate(record.attempts, 1):
             own = attempt.span
-            span = _id(own, 8) if own is not None else _made_up(server, number)
-            kind = kind_of_attempt(record, attempt, number)
-            alike = self._kept.get(kind)
-            if alike is None:
-                alike = self._keep(kind, self._client(record, attempt, number))
+            span = id_of(own, 8) if own is not None else made_up(server, number)
+            alike = self._of_attempt(record, attempt, number)
             begun, ended = attempt.started, max(attempt.started, attempt.ended)
-            head = _beginning(trace, span, record.at + begun, record.at + ended)
+            head = beginning(trace, span, record.at + begun, record.at + ended)
             content = record.content if number == len(record.attempts) else None
             told = [head, parent, alike]
             self._own.of_attempt(told, record, attempt, common, content)
             spans.append(b"".join(told))
         return spans
 
+    def of_lot(self, lot: Lot) -> tuple[list[bytes], list[Numbers]]:
+        """The spans of the records of a lot, and those that `of` has to be asked about."""
+        first = lot.first
+        server, client = self._of_request(first), self._of_attempt(first, first.attempts[0], 1)
+        return LotSpans(lot, server, client, self._names).made()
+
     def _server(self, record: UsageRecord, trace: bytes, span: bytes, common: Common) -> bytes:
+        alike = self._of_request(record)
+        flags = ROOT
+        if record.parent is not None:
+            flags = b"%b%b%b" % (OF_REMOTE, PARENT_ID, id_of(record.parent, 8))
+        head = beginning(trace, span, record.at, record.at + record.done)
+        told = [head, flags, alike]
+        self._own.of_request(told, record, common)
+        return b"".join(told)
+
+    def _of_request(self, record: UsageRecord) -> bytes:
+        """What the SERVER span says as all of its kind do."""
         kind = kind_of_request(record)
         alike = self._kept.get(kind)
         if alike is None:
             made = attributes(self._words.of_request(record))
             name, failed = server_name(record.operation), failures.of_request(record)
             alike = self._keep(kind, _alike(name, Span.SPAN_KIND_SERVER, failed) + made)
-        flags = _ROOT
-        if record.parent is not None:
-            flags = b"%b%b%b" % (_OF_REMOTE, _PARENT_ID, _id(record.parent, 8))
-        head = _beginning(trace, span, record.at, record.at + record.done)
-        told = [head, flags, alike]
-        self._own.of_request(told, record, common)
-        return b"".join(told)
+        return alike
 
-    def _client(self, record: UsageRecord, attempt: AttemptRecord, number: int) -> bytes:
-        name = client_name(record.operation, attempt.model)
-        alike = _alike(name, Span.SPAN_KIND_CLIENT, failures.of_attempt(attempt))
-        made = attributes(self._words.of_attempt(record, attempt, number))
-        return b"%b%b%b" % (_ROOT, alike, made)
+    def _of_attempt(self, record: UsageRecord, attempt: AttemptRecord, number: int) -> bytes:
+        """What a CLIENT span says as all of its kind do."""
+        kind = kind_of_attempt(record, attempt, number)
+        alike = self._kept.get(kind)
+        if alike is None:
+            name = client_name(record.operation, attempt.model)
+            said = _alike(name, Span.SPAN_KIND_CLIENT, failures.of_attempt(attempt))
+            made = attributes(self._words.of_attempt(record, attempt, number))
+            alike = self._keep(kind, b"%b%b%b" % (ROOT, said, made))
+        return alike
 
     def _keep(self, kind: Kind, alike: bytes) -> bytes:
         if len(alike) <= LONGEST_KEPT:
@@ -125,27 +126,3 @@ def _alike(name: str, kind: int, error: str | None) -> bytes:
         return told
     status = message(_STATUS_MESSAGE, utf8(error)) + _STATUS_CODE + varint(Status.STATUS_CODE_ERROR)
     return told + message(_STATUS, status)
-
-
-def _beginning(trace: bytes, span: bytes, begun: int, ended: int) -> bytes:
-    """Ids and times; these are microseconds."""
-    begun, ended = (begun if begun > 0 else 0) * 1000, (ended if ended > 0 else 0) * 1000
-    try:
-        return _head(_TRACE_ID, trace, _SPAN_ID, span, _START, begun, _END, ended)
-    except StructError:
-        raise ValueError("a time beyond 64 bits") from None
-
-
-def _id(text: str | None, length: int) -> bytes:
-    try:
-        octets = bytes.fromhex(text or "")
-    except ValueError:
-        raise BadIds("not hex") from None
-    if len(octets) != length or not any(octets):
-        raise BadIds(f"{len(octets)} bytes instead of {length}")
-    return octets
-
-
-def _made_up(server: bytes, number: int) -> bytes:
-    """An id for an attempt that has none: the same each time it is told."""
-    return blake2b(server + number.to_bytes(4, "big"), digest_size=8).digest()

@@ -9,7 +9,8 @@ audio out of output.
 """
 
 from proxy.usage.prices.price import Price
-from proxy.wire.record import Cost, OfText, Usage
+from proxy.wire.brief import OfText
+from proxy.wire.record import Cost, Usage
 from proxy.wire.usage import DetailedUsage
 
 _MTOK = 1_000_000

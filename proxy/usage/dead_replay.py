@@ -14,7 +14,8 @@ from typing import BinaryIO
 from proxy.base.clock import wall
 from proxy.usage.dead_letters import Letter, letter_files, letters, locked
 from proxy.usage.segments import SUFFIX
-from proxy.wire.record import BadLine, UsageRecord, record_of
+from proxy.wire.record import BadLine, UsageRecord
+from proxy.wire.record_reader import record_of
 
 
 @dataclass(frozen=True, slots=True)

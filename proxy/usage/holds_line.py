@@ -1,14 +1,16 @@
 """One open hold as a line: `<crc32, 8 hex digits> {"standing":{..},"held":[..],"more":{..}}\\n`.
 
 `standing` is what it shares with thousands of others, encoded once and kept (`HoldHead`), as in
-wire/record.py; `more` is what the request says of itself, where it does. No byte is NUL.
+wire/brief.py; `more` is what the request says of itself, where that is more than ids. No byte is
+NUL.
 """
 
 import zlib
 
 import msgspec
 
-from proxy.wire.record import BadLine, More, Standing
+from proxy.wire.brief import More, Standing, is_ids
+from proxy.wire.record import BadLine
 
 
 class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -22,10 +24,14 @@ class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
     money: int  # Nano-USD.
     input: int
     output: int
+    attempt: str | None = None  # Its span; as in `Numbers`.
+    trace: str | None = None
+    span: str | None = None
+    parent: str | None = None
 
 
 Members = tuple[str, int, int, int, int, int, int]
-"""Those of `Held`, as they are written: a tuple is made and encoded sooner."""
+"""Those of `Held` up to `output`, as they are written: a tuple is made and encoded sooner."""
 
 
 class HoldLine(msgspec.Struct, frozen=True, gc=False):
@@ -50,8 +56,13 @@ class HoldHead:
         self._crc = zlib.crc32(self._text)
 
     def line(self, held: Members, said: bytes) -> bytes:
-        """The line of these parts. `said`: the members of `more`, or nothing."""
-        rest = b'%b,"more":{%b}}' % (_encode(held), said) if said else _encode(held) + b"}"
+        """The line of these parts. `said`: the ids, or the members of `more`, or nothing."""
+        if not said:
+            rest = _encode(held) + b"}"
+        elif is_ids(said):
+            rest = b"%b%b]}" % (_encode(held)[:-1], said)
+        else:
+            rest = b'%b,"more":{%b}}' % (_encode(held), said)
         return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 

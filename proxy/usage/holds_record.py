@@ -8,8 +8,9 @@ time and the id that the request's own record would have had, so the store never
 from collections.abc import Iterable, Sequence
 
 from proxy.core.accounting import WORKER_DIED
-from proxy.usage.holds_line import HoldLine
-from proxy.wire.record import AttemptRecord, Cost, More, Usage, UsageRecord
+from proxy.usage.holds_line import Held, HoldLine
+from proxy.wire.brief import More
+from proxy.wire.record import AttemptRecord, Cost, Usage, UsageRecord
 
 _NOTHING_MORE = More()
 
@@ -29,6 +30,7 @@ def records_of(holds: Iterable[HoldLine]) -> list[UsageRecord]:
 def _record(holds: Sequence[HoldLine]) -> UsageRecord:
     last = holds[-1]
     standing, held, more = last.standing, last.held, last.more or _NOTHING_MORE
+    told: More | Held = last.more or held
     attempts = tuple(map(_attempt, holds))
     used = [each.usage for each in attempts if each.usage is not None]
     return UsageRecord(
@@ -60,9 +62,9 @@ def _record(holds: Sequence[HoldLine]) -> UsageRecord:
         cost=sum(hold.held.money for hold in holds),
         prices=standing.prices,
         attempts=attempts,
-        trace=more.trace,
-        span=more.span,
-        parent=more.parent,
+        trace=told.trace,
+        span=told.span,
+        parent=told.parent,
         sampled=more.sampled,
     )
 
@@ -78,6 +80,6 @@ def _attempt(hold: HoldLine) -> AttemptRecord:
         usage=Usage(held.input, held.output),
         usage_source="estimated",
         cost=Cost(held.money, request=held.money),  # One sum, whatever it would have been for.
-        span=hold.more.attempt if hold.more is not None else None,
+        span=(hold.more or held).attempt,
         route=standing.via,
     )

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.usage.segments import Segment, list_segments
-from proxy.wire.record import BadLine, UsageRecord, record_of
+from proxy.wire.record import BadLine, UsageRecord
+from proxy.wire.record_reader import record_of
 
 _PIECE = 256 * 1024
 _LONGEST_LINE = 64 * 1024 * 1024

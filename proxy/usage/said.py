@@ -1,8 +1,7 @@
-"""What a request says of itself, as members of `More` (wire/record.py) in JSON.
+"""What a request says of itself, in JSON: members of `More`, or the ids alone (wire/brief.py).
 
-The line of its hold and the line of its record both have them, so they are made once. Where it says
-nothing but its place in a trace, which is usual where traces are exported, they are written as they
-stand: ids of traces are hex digits, in which nothing has to be escaped.
+The line of its hold and the line of its record both have it, so it is made once. Nothing but its
+place in a trace is usual where traces are exported; that is written as it stands.
 """
 
 import msgspec
@@ -11,7 +10,7 @@ from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.labels import NO_LABELS, Labels
 from proxy.core.tracing import NOT_TRACED
-from proxy.wire.record import More
+from proxy.wire.brief import More, ids
 
 _SAMPLED = "01"  # The flags that are usual.
 
@@ -19,19 +18,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 def said(x: Exchange, attempt: Attempt, labels: Labels) -> bytes:
-    """The members, without braces; nothing where it says nothing. `labels`: those of it that are
-    to be told."""
+    """The members, without braces, or the ids, or nothing where it says nothing. `labels`: those of
+    it that are to be told."""
     caller, trace = x.caller, x.trace
     if labels is not NO_LABELS or caller.tags or caller.agent:
         return _all(x, attempt, labels)
     if trace is NOT_TRACED:
         return b""
-    if trace.span is None or attempt.span is None or trace.flags != _SAMPLED:
+    own, name, span = attempt.span, trace.trace, trace.span
+    if own is None or name is None or span is None or trace.flags != _SAMPLED:
         return _all(x, attempt, labels)
-    text = f'"attempt":"{attempt.span}","trace":"{trace.trace}","span":"{trace.span}"'
-    if trace.parent is not None:
-        text += f',"parent":"{trace.parent}"'
-    return text.encode()
+    return ids(own, name, span, trace.parent)
 
 
 def _all(x: Exchange, attempt: Attempt, labels: Labels) -> bytes:

@@ -20,9 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from proxy.base.clock import wall
-from proxy.wire.record import BadLine, UsageRecord, record_of
-from proxy.wire.record_reader import RecordReader
+from proxy.wire.record import BadLine
+from proxy.wire.record_reader import RecordReader, Told, record_of
 
 SUFFIX = ".seg"
 _NAME = re.compile(r"(?P<worker>.+)-(?P<begun>\d{13})-(?P<pid>\d+)-(?P<number>\d{4,})\.seg")
@@ -44,13 +46,12 @@ class Segment:
     path: Path = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """A record and where its line begins and ends."""
 
     start: int
     end: int
-    record: UsageRecord
+    record: Told
     raw: bytes
 
 
@@ -74,7 +75,7 @@ class Batch:
     bad: tuple[BadSpan, ...]
 
     @property
-    def records(self) -> list[UsageRecord]:
+    def records(self) -> list[Told]:
         return [line.record for line in self.lines]
 
 
@@ -197,12 +198,13 @@ def remove(segment: Segment, shipped: int) -> bool:
 def read_batch(
     segment: Segment, offset: int, limit: int = 500, reader: RecordReader | None = None
 ) -> Batch:
-    """Up to `limit` records from `offset` on, fewer when they are large. `reader`: for many calls.
+    """Up to `limit` records from `offset` on, fewer when they are large. `reader`: for many calls,
+    and briefs may be left as they are.
 
     Raises FileNotFoundError when the segment is gone.
     """
     finished = is_finished(segment)
-    read = record_of if reader is None else reader.read
+    read = record_of if reader is None else reader.told
     lines: list[Line] = []
     bad: list[BadSpan] = []
     end = offset
@@ -226,7 +228,7 @@ def _pieces(descriptor: int) -> Iterator[bytes]:
         yield piece
 
 
-def _record(raw: bytes, length: int, read: Callable[[bytes], UsageRecord]) -> UsageRecord:
+def _record(raw: bytes, length: int, read: Callable[[bytes], Told]) -> Told:
     if length > len(raw):
         raise BadLine(f"a line of {length} bytes")
     if not raw.endswith(b"\n"):

@@ -10,7 +10,8 @@ import pytest
 
 from proxy.base.jsonio import dumps, loads
 from proxy.usage.tokens.counter import ThreadCounter
-from proxy.wire.record import Usage, UsageRecord, record_of
+from proxy.wire.record import Usage, UsageRecord
+from proxy.wire.record_reader import record_of
 from tests.fakes.openai_wire import EVENT_STREAM, WORDS, chat_body, chat_events, response_events
 from tests.fakes.vendor import Reply, Request, Vendor, WaitFor
 from tests.integration.gateway import Gateway, gateway, provider, target

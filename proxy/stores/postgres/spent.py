@@ -14,6 +14,7 @@ import asyncpg
 from proxy.core.spending import added_up
 from proxy.stores.postgres.transaction import transaction
 from proxy.stores.postgres.usage_rows import when
+from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
 COLUMNS: tuple[tuple[str, str], ...] = (
@@ -40,10 +41,10 @@ DELETE FROM spent AS s WHERE s.kind = 'session' AND s.slot < $1 AND NOT EXISTS
 """
 
 
-def columns_of(records: Iterable[UsageRecord]) -> list[list[Any]]:
+def columns_of(records: Iterable[UsageRecord], lots: Iterable[Lot] = ()) -> list[list[Any]]:
     """The roll-up of a batch as one list per column, in the order of the primary key, so that two
     writers lock rows in the same order."""
-    sums = added_up(records, _QUARTER)
+    sums = added_up(records, _QUARTER, lots)
     rows = sorted((*scope, slot, cost) for (scope, slot), cost in sums.items())
     kinds, names, slots, costs = zip(*rows, strict=True) if rows else ((), (), (), ())
     return [list(kinds), list(names), [when(slot) for slot in slots], list(costs)]

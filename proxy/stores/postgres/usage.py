@@ -14,6 +14,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import asyncpg
 
@@ -25,7 +26,9 @@ from proxy.stores.postgres.partitions import drop_partitions, make_partitions
 from proxy.stores.postgres.transaction import transaction
 from proxy.stores.postgres.usage_copy import CopyRows
 from proxy.stores.postgres.usage_rows import Row, clean, columns_of, row_of, when, without_nul
+from proxy.wire.lots import sort_out, spelled_out
 from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 log = logging.getLogger("llm-proxy.postgres")
 
@@ -96,27 +99,39 @@ _FORGET = (
 
 
 class Batch:
-    """What one call of `ship` wants to happen."""
+    """What one call of `ship` wants to happen. Lots are counted and copied as such; where a batch
+    is out of the ordinary, its records are spelled out."""
 
-    __slots__ = ("_cleaned", "end", "hours", "records", "segment", "spent", "start")
+    __slots__ = ("_cleaned", "_told", "end", "hours", "lots", "others", "segment", "spent", "start")
 
-    def __init__(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> None:
+    def __init__(self, segment: str, start: int, end: int, told: Sequence[Told]) -> None:
         self.segment = segment
         self.start = start
         self.end = end
         self._cleaned = False
-        self.records = records
-        self.hours = usage_hourly.columns_of(records)
-        self.spent = spent.columns_of(records)
+        self._told = told
+        self.lots, self.others = sort_out(told)
+        self.hours, self.spent = self._sums()
+
+    def __len__(self) -> int:
+        return len(self._told)
 
     @property
     def plain(self) -> bool:
         """Whether its rows are its records as they are."""
         return not self._cleaned
 
+    def days(self) -> set[date]:
+        """Those of its records."""
+        return {when(day * _DAY).date() for day in {told.at // _DAY for told in self._told}}
+
+    def records(self) -> list[UsageRecord]:
+        """All, in their order."""
+        return spelled_out(self._told)
+
     def rows(self) -> list[Row]:
         """The rows, one by one."""
-        rows = map(row_of, self.records)
+        rows = map(row_of, self.records())
         return [without_nul(row) for row in rows] if self._cleaned else list(rows)
 
     def clean(self) -> None:
@@ -126,10 +141,13 @@ class Batch:
 
     def keep(self, places: Sequence[int]) -> None:
         """Leave out all records but those."""
-        self.records = [self.records[place] for place in places]
-        hours = usage_hourly.columns_of(self.records)
-        self.hours = clean(hours) if self._cleaned else hours
-        self.spent = spent.columns_of(self.records)
+        self._told = [self._told[place] for place in places]
+        self.lots, self.others = sort_out(self._told)
+        self.hours, self.spent = self._sums()
+
+    def _sums(self) -> tuple[list[list[Any]], list[list[Any]]]:
+        hours = usage_hourly.columns_of(self.others, self.lots)
+        return clean(hours) if self._cleaned else hours, spent.columns_of(self.others, self.lots)
 
 
 class PostgresUsage:
@@ -157,7 +175,7 @@ class PostgresUsage:
         async with self._session() as connection, transaction(connection):
             return await _position(connection, segment)
 
-    async def ship(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> int:
+    async def ship(self, segment: str, start: int, end: int, records: Sequence[Told]) -> int:
         """See UsageStore. Raises StoreAway, RecordsRefused."""
         try:
             batch = Batch(segment, start, end, records)
@@ -200,7 +218,7 @@ class PostgresUsage:
                     log.debug("closing the connection: %s", error)
 
     async def _ensure_days(self, connection: asyncpg.Connection, batch: Batch) -> None:
-        days = {when(day * _DAY).date() for day in {record.at // _DAY for record in batch.records}}
+        days = batch.days()
         if not days <= self._days:
             await make_partitions(connection, days)
             self._days |= days
@@ -209,7 +227,7 @@ class PostgresUsage:
         async with transaction(connection, _LOCAL):
             if not await _advance(connection, batch):
                 return await _position(connection, batch.segment)
-            if batch.records:
+            if len(batch):
                 await self._insert_rows(connection, batch)
                 await connection.execute(_ADD_HOURS, *batch.hours)
                 await connection.execute(_ADD_SPENT, *batch.spent)
@@ -219,7 +237,9 @@ class PostgresUsage:
         if not self._copy:
             await connection.execute(_INSERT_ROWS, *columns_of(batch.rows()))
         elif batch.plain:
-            encoded = memoryview(self._copy_rows.of(batch.records))  # Bytes would be a path.
+            encoded = memoryview(
+                self._copy_rows.of(batch.others, batch.lots)
+            )  # Bytes would be a path.
             columns = usage_copy.NAMES
             await connection.copy_to_table(
                 "usage", source=encoded, columns=columns, format="binary"
@@ -296,7 +316,7 @@ async def _position(connection: asyncpg.Connection, segment: str) -> int:
 
 async def _leave_out_known(connection: asyncpg.Connection, batch: Batch) -> None:
     """Leave out what is in the table already, or twice in the batch."""
-    keys = [(when(record.at), record.id) for record in batch.records]
+    keys = [(when(record.at), record.id) for record in batch.records()]
     async with transaction(connection):
         known = await connection.fetch(_ALREADY, [at for at, _ in keys], [id_ for _, id_ in keys])
     seen = {(row["at"], row["id"]) for row in known}

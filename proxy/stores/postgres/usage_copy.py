@@ -6,7 +6,7 @@ row are packed at once. `usage_rows.py` says the same more slowly and is the jud
 (`test_stores_copy.py`); it also makes the rows that cannot go this way.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from proxy.stores.postgres.usage_rows import attempts_text
+from proxy.wire.brief import Numbers
+from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, Usage, UsageRecord
 
 _ALIKE = (
@@ -56,6 +58,15 @@ _array = Struct(">iiiii").pack
 _NO_TAGS = _length(12) + _length(0) + _length(0) + _length(_TEXT_OID)
 _json = msgspec.json.Encoder().encode
 
+_SIX_ZEROS = 6 * _int8(8, 0)  # Tokens of other kinds than text, and images.
+_all_of_lot = Struct(">" + 7 * "iq" + f"{len(_SIX_ZEROS)}s" + 4 * "iq" + "i").pack
+_ATTEMPT = (
+    b'%b,"started":%d,"ended":%d,"head":%d,"first_byte":%d,"status":200,'
+    b'"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
+    b'"cost":{"total":%d,"input":%d,"output":%d},"span":%b%b}]'
+)
+"""Of a record in a lot, as `_json` writes it."""
+
 Kind = tuple[Hashable, ...]
 
 
@@ -67,19 +78,19 @@ class CopyRows:
     def __init__(self) -> None:
         self._kept: dict[Kind, bytes] = {}
 
-    def of(self, records: Sequence[UsageRecord]) -> bytes:
+    def of(self, records: Iterable[UsageRecord], lots: Iterable[Lot] = ()) -> bytes:
         """All of them, as COPY reads them. Raises OverflowError for a number or a time that the
         table cannot hold, UnicodeEncodeError for a text."""
         try:
-            return b"%b%b%b" % (HEAD, b"".join([self._row(each) for each in records]), END)
+            rows = [self._row(each) for each in records]
+            for lot in lots:
+                rows += LotRows(lot, self._alike(lot.first)).rows()
         except StructError as error:
             raise OverflowError(str(error)) from None
+        return b"%b%b%b" % (HEAD, b"".join(rows), END)
 
     def _row(self, record: UsageRecord) -> bytes:
-        kind = _kind(record)
-        alike = self._kept.get(kind)
-        if alike is None:
-            alike = self._keep(kind)
+        alike = self._alike(record)
         attempts, content = _attempts(record), record.content
         name, trace = record.id.encode(), (record.trace or "").encode()
         span, parent = (record.span or "").encode(), (record.parent or "").encode()
@@ -109,6 +120,11 @@ class CopyRows:
             )
         )
 
+    def _alike(self, record: UsageRecord) -> bytes:
+        kind = _kind(record)
+        alike = self._kept.get(kind)
+        return self._keep(kind) if alike is None else alike
+
     def _keep(self, kind: Kind) -> bytes:
         alike = _count(len(NAMES)) + b"".join(map(_value, kind))
         if len(alike) <= LONGEST_KEPT:
@@ -116,6 +132,97 @@ class CopyRows:
                 self._kept.clear()
             self._kept[kind] = alike
         return alike
+
+
+class LotRows:
+    """The rows of one lot. `alike`: how each begins."""
+
+    __slots__ = ("_alike", "_attempt", "_lot", "_route")
+
+    def __init__(self, lot: Lot, alike: bytes) -> None:
+        (attempt,) = lot.first.attempts
+        self._lot = lot
+        self._alike = alike + _labels(lot.first)
+        self._attempt = b'[{"provider":%b,"model":%b' % (
+            _json(attempt.provider),
+            _json(attempt.model),
+        )
+        self._route = b"" if attempt.route is None else b',"route":%b' % _json(attempt.route)
+
+    def rows(self) -> list[bytes]:
+        """All of them. Raises OverflowError, UnicodeEncodeError or StructError."""
+        return [self._row(each) for each in self._lot.numbers]
+
+    def _row(self, x: Numbers) -> bytes:
+        at = x.at
+        if not _FIRST <= at <= _LAST:
+            raise OverflowError("a time beyond the years 1 to 9999")
+        attempts = self._attempts(x)
+        name, trace = x.id.encode(), (x.trace or "").encode()
+        span, parent = (x.span or "").encode(), (x.parent or "").encode()
+        return b"".join(
+            (
+                self._alike,
+                _all_of_lot(
+                    8,
+                    at - _EPOCH,
+                    8,
+                    x.done,
+                    8,
+                    x.bytes_in,
+                    8,
+                    x.bytes_out,
+                    8,
+                    x.arrived,
+                    8,
+                    x.input,
+                    8,
+                    x.output,
+                    _SIX_ZEROS,
+                    8,
+                    x.admitted,
+                    8,
+                    x.first_token,
+                    8,
+                    x.overhead,
+                    8,
+                    x.cost,
+                    len(name),
+                ),
+                name,
+                _length(len(trace)),
+                trace,
+                _length(len(span)),
+                span,
+                _length(len(parent)),
+                parent,
+                _length(len(attempts) + 1),
+                _JSONB,
+                attempts,
+                _NO_CONTENT,
+            )
+        )
+
+    def _attempts(self, x: Numbers) -> bytes:
+        of_output = x.cost - x.cost_input
+        if not (x.head and x.first_token and x.input and x.output and x.cost and of_output):
+            return _attempts(self._lot.whole(x))  # What is 0 is told otherwise.
+        if not x.cost_input or x.attempt is None:
+            return _attempts(self._lot.whole(x))
+        return _ATTEMPT % (
+            self._attempt,
+            x.started,
+            x.done,
+            x.head,
+            x.first_token,
+            x.input,
+            x.output,
+            x.cost,
+            x.cost_input,
+            of_output,
+            _json(x.attempt),
+            self._route,
+        )
 
 
 def _kind(record: UsageRecord) -> Kind:

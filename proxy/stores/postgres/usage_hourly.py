@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.base.jsonio import dumps
 from proxy.stores.postgres.usage_rows import when
+from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, Cost, Outcome, Usage, UsageRecord
 
 _HOUR = 3_600_000_000
@@ -126,7 +127,7 @@ def _classes(cost: Cost | None) -> list[int]:
     ]
 
 
-def columns_of(records: Iterable[UsageRecord]) -> list[list[Any]]:
+def columns_of(records: Iterable[UsageRecord], lots: Iterable[Lot] = ()) -> list[list[Any]]:
     """The roll-up as one list per column of COLUMNS, in the order of the primary key, so that two
     writers lock rows in the same order."""
     slots: dict[Slot, list[int]] = {}
@@ -139,6 +140,8 @@ def columns_of(records: Iterable[UsageRecord]) -> list[list[Any]]:
             _add(slots, record)
     for (slot, outcome), numbers in usual.items():
         _add_usual(slots.setdefault(slot, [0] * len(SUMS)), outcome, numbers)
+    for lot in lots:
+        _add_lot(slots, lot)
     rows = sorted(
         ((when(slot[0]), _digest(slot), *slot[1:], *sums) for slot, sums in slots.items()),
         key=lambda row: row[:2],
@@ -197,6 +200,37 @@ def _add_usual(sums: list[int], outcome: Outcome, numbers: Sequence[tuple[int, .
     sums[_ATTEMPTS_AT] += count
     for place, column in zip(_USUAL_AT, zip(*numbers, strict=True), strict=True):
         sums[place] += sum(column)
+
+
+def _add_lot(slots: dict[Slot, list[int]], lot: Lot) -> None:
+    slot, outcome = _usual(lot.first)
+    hours = {each.at - each.at % _HOUR for each in lot.numbers}
+    for hour in hours:
+        numbers = lot.numbers
+        if len(hours) > 1:
+            numbers = [each for each in numbers if each.at - each.at % _HOUR == hour]
+        sums = slots.setdefault((hour, *slot[1:]), [0] * len(SUMS))
+        count = len(numbers)
+        cost, of_input = sum([x.cost for x in numbers]), sum([x.cost_input for x in numbers])
+        for name, amount in (
+            ("requests", count),
+            (_OUTCOMES[outcome], count),
+            ("streams", count if lot.standing.stream else 0),
+            ("duration_us", sum([x.done for x in numbers])),
+            ("first_token_us", sum([x.first_token for x in numbers])),
+            ("first_tokens", count),
+            ("overhead_us", sum([x.overhead for x in numbers])),
+            ("overheads", count),
+            ("bytes_in", sum([x.bytes_in for x in numbers])),
+            ("bytes_out", sum([x.bytes_out for x in numbers])),
+            ("attempts", count),
+            ("cost", cost),
+            ("input_tokens", sum([x.input for x in numbers])),
+            ("output_tokens", sum([x.output for x in numbers])),
+            ("cost_input", of_input),
+            ("cost_output", cost - of_input),
+        ):
+            sums[_AT[name]] += amount
 
 
 def _add(slots: dict[Slot, list[int]], record: UsageRecord) -> None:

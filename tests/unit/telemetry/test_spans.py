@@ -4,7 +4,8 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from proxy.telemetry.options import Names
-from proxy.telemetry.traces import BadIds, Spans, client_name, server_name
+from proxy.telemetry.span_start import BadIds
+from proxy.telemetry.traces import Spans, client_name, server_name
 from proxy.wire.record import UsageRecord
 from tests.unit.telemetry.collector import attributes
 from tests.unit.telemetry.records import (

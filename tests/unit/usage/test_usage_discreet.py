@@ -10,7 +10,8 @@ from proxy.usage.pricer import Pricer
 from proxy.usage.prices.files import in_force
 from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, record_of_exchange
-from proxy.wire.record import Content, UsageRecord, record_of
+from proxy.wire.record import Content, UsageRecord
+from proxy.wire.record_reader import record_of
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import exchange, provider, runtime
 from tests.fakes.wire import FakeTransport

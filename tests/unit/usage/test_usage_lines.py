@@ -26,7 +26,9 @@ from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, Moment, record_of_exchange
 from proxy.usage.said import said
 from proxy.wire.body import Body
-from proxy.wire.record import BadLine, Content, Usage, line_of, record_of
+from proxy.wire.brief import is_ids
+from proxy.wire.record import BadLine, Content, Usage, line_of
+from proxy.wire.record_reader import record_of
 from proxy.wire.usage import DetailedUsage
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import provider, simple
@@ -345,7 +347,12 @@ def test_what_a_request_says_is_written_as_it_would_be_encoded(
     ended = Moment(x.received + 2, 1_763_640_000.5)
     line = Lines(IDENTITY, prices).of(x, ended)
     assert record_of(line) == record_of_exchange(x, IDENTITY, prices, ended)
-    assert (MORE in line) is bool(said(x, attempt, x.labels))
+    told = said(x, attempt, x.labels)
+    assert (MORE in line) is (bool(told) and not is_ids(told))
+    if told and MORE not in line:
+        named = (attempt.span, x.trace.trace, x.trace.span, x.trace.parent)
+        given = msgspec.json.encode([each for each in named if each is not None])
+        assert line.endswith(b",%b}\n" % given[1:])
     if MORE in line:
         more = Lines(IDENTITY, prices)._more(x, attempt, Usage(9, 4), prices.price("p", "m"))
         assert line.endswith(b',"more":%b}\n' % msgspec.json.encode(more))

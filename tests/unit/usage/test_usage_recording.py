@@ -14,7 +14,8 @@ from proxy.usage.prices.files import in_force
 from proxy.usage.prices.price import Price
 from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, record_of_exchange
-from proxy.wire.record import UsageRecord, line_of, record_of
+from proxy.wire.record import UsageRecord, line_of
+from proxy.wire.record_reader import record_of
 from tests.fakes.caller import FakeIncoming, FakeOut
 from tests.fakes.exchange import simple
 from tests.fakes.wire import EVENTS, FakeAnswer, FakeTransport

@@ -6,11 +6,12 @@ python -m tests.unit.usage_follow.following_process <spool> <position file> <tol
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from proxy.usage import follower as module
 from proxy.usage.follower import Follower
-from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 
 async def main(spool: str, state: str, told: str) -> None:
@@ -18,8 +19,9 @@ async def main(spool: str, state: str, told: str) -> None:
     module._PIECE, module._POLL = 8192, 0.001
     descriptor = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def tell(record: UsageRecord) -> None:
-        os.write(descriptor, f"{record.id}\n".encode())
+    def tell(records: Sequence[Told]) -> None:
+        for record in records:
+            os.write(descriptor, f"{record.id}\n".encode())
 
     await Follower(Path(spool), Path(state), tell).run()
 

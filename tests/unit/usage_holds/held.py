@@ -12,6 +12,7 @@ from proxy.usage.holds_file import HoldsFile
 from proxy.usage.holds_taken import holds_beside
 from proxy.usage.recording import Identity
 from proxy.usage.segments import list_segments, read_batch
+from proxy.wire.lots import spelled_out
 from proxy.wire.record import UsageRecord
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import provider, simple
@@ -62,6 +63,6 @@ def recorded(spool: Path, *, torn: bool = False) -> list[UsageRecord]:
         offset = 0
         while (batch := read_batch(segment, offset)).next_offset > offset:
             assert torn or not batch.bad
-            found += batch.records
+            found += spelled_out(batch.records)
             offset = batch.next_offset
     return found

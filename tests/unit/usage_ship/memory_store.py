@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from proxy.core.accounting import RecordsRefused, StoreAway
-from proxy.wire.record import UsageRecord
+from proxy.wire.record_reader import Told
 
 
 class MemoryStore:
@@ -24,7 +24,7 @@ class MemoryStore:
         await self._be_there()
         return self.positions.get(segment, 0)
 
-    async def ship(self, segment: str, start: int, end: int, records: Sequence[UsageRecord]) -> int:
+    async def ship(self, segment: str, start: int, end: int, records: Sequence[Told]) -> int:
         await self._be_there()
         if self.positions.get(segment, 0) != start:
             return self.positions.get(segment, 0)

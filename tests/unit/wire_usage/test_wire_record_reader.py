@@ -9,21 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire import record_reader
-from proxy.wire.record import (
-    AttemptRecord,
-    BadLine,
-    Brief,
-    Content,
-    Cost,
-    More,
-    Numbers,
-    Standing,
-    Usage,
-    UsageRecord,
-    line_of,
-    record_of,
-)
-from proxy.wire.record_reader import RecordReader
+from proxy.wire.brief import Brief, More, Numbers, Standing
+from proxy.wire.record import AttemptRecord, BadLine, Content, Cost, Usage, UsageRecord, line_of
+from proxy.wire.record_reader import RecordReader, record_of
 from tests.examples import examples
 
 TRICKY = st.sampled_from(
@@ -48,7 +36,9 @@ STANDINGS = st.builds(
     stream=st.booleans(),
     prices=MAYBE,
 )
-NUMBERS = st.builds(Numbers, TRICKY, *[COUNTS] * 14)
+NUMBERS = st.tuples(TRICKY, *[COUNTS] * 14, *[MAYBE] * 4).map(
+    lambda parts: msgspec.convert(parts, Numbers)
+)
 MORE = st.builds(
     More,
     usage=st.none() | st.builds(Usage, *[COUNTS] * 8),
@@ -64,7 +54,7 @@ WHOLE = UsageRecord(
     attempts=(AttemptRecord("p", "m", 1, 2),),
 )
 STANDING = Standing("w", "c", "chat", "p", "m")
-ZEROS = Numbers("req_1", *[0] * 14)
+ZEROS = msgspec.convert(["req_1", *[0] * 14], Numbers)
 
 
 def summed(text: bytes) -> bytes:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.base.jsonio import dumps
-from proxy.wire.record import AttemptRecord, Usage, UsageRecord, line_of, record_of
+from proxy.wire.record import AttemptRecord, Usage, UsageRecord, line_of
+from proxy.wire.record_reader import record_of
 from proxy.wire.usage import MOST, DetailedUsage, estimate, read_usage
 
 DIALECTS = {

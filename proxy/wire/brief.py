@@ -1,0 +1,240 @@
+"""Records in short: nearly all requests complete at the first attempt, and have much in common.
+
+Of these a worker writes `{"v":2,"standing":{..},"numbers":[..]}`, half as long as a record and much
+cheaper to make. What thousands of requests share (`Standing`) is encoded once; a usual request adds
+one array of numbers and of the ids of its trace, and `more` where there is more to say. Most are
+read without ever becoming a `UsageRecord`: lots.py.
+"""
+
+import zlib
+from typing import final
+
+import msgspec
+
+from proxy.wire.record import AttemptRecord, Content, Cost, Usage, UsageRecord, UsageSource
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What many requests that completed with status 200, at the first attempt, have in common."""
+
+    worker: str
+    config: str
+    operation: str
+    provider: str
+    target: str  # The model's name there; may be empty.
+    key: str = ""
+    team: str | None = None
+    user: str | None = None
+    project: str | None = None
+    model: str | None = None
+    route: str | None = None
+    rule: str | None = None
+    via: str | None = None  # `AttemptRecord.route` of the one attempt.
+    stream: bool = False
+    prices: str | None = None
+
+
+class Numbers(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What each of them adds. Without `More` it used `input` and `output` tokens of text, as its
+    vendor said, and cost `cost`, of that `cost_input` for input. The ids are there where spans are
+    told, and it was sampled."""
+
+    id: str
+    at: int
+    done: int
+    bytes_in: int
+    bytes_out: int
+    arrived: int
+    admitted: int
+    first_token: int
+    overhead: int
+    started: int
+    head: int
+    input: int
+    output: int
+    cost: int
+    cost_input: int
+    attempt: str | None = None  # Its span.
+    trace: str | None = None
+    span: str | None = None
+    parent: str | None = None
+
+
+Times = tuple[str, int, int, int, int, int, int, int, int, int, int]
+"""Those of `Numbers` up to `head`: a tuple is made and encoded sooner."""
+
+OfText = tuple[int, int, int, int]
+"""The next four."""
+
+
+class More(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What was used where that was not only text, or its price is not known, and what the request
+    says of itself."""
+
+    usage: Usage | None = None
+    usage_source: UsageSource | None = None
+    cost: Cost | None = None
+    attempt: str | None = None  # Its span.
+    trace: str | None = None
+    span: str | None = None
+    parent: str | None = None
+    sampled: bool = True
+    tags: tuple[str, ...] = ()
+    customer: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    content: Content | None = None
+
+
+@final
+class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
+    """A record in these parts."""
+
+    standing: Standing
+    numbers: Numbers
+    more: More | None = None
+
+    @property
+    def id(self) -> str:
+        return self.numbers.id
+
+    @property
+    def at(self) -> int:
+        return self.numbers.at
+
+    def whole(self) -> UsageRecord:
+        """The record that it tells in short."""
+        return whole(self.standing, self.numbers, self.more)
+
+
+_OK = 200
+_NOTHING_MORE = More()
+_NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
+_MORE_OF_TEXT = (
+    b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
+    b'"cost":{"total":%d,"input":%d,"output":%d},%b}}'
+)
+_IDS = b","
+_encode = msgspec.json.Encoder().encode
+
+
+def ids(attempt: str, trace: str, span: str, parent: str | None) -> bytes:
+    """The ids of `Numbers` as they follow its numbers in JSON. They are hex digits, in which
+    nothing has to be escaped."""
+    text = f',"{attempt}","{trace}","{span}"'
+    return (text if parent is None else f'{text},"{parent}"').encode()
+
+
+def is_ids(said: bytes) -> bool:
+    """Whether that is from `ids`, not members of `More`."""
+    return said.startswith(_IDS)
+
+
+class Head:
+    """The beginning of briefs with the same `Standing`, and its checksum."""
+
+    __slots__ = ("_crc", "_text")
+
+    def __init__(self, standing: Standing) -> None:
+        self._text = b'{"v":2,"standing":%b,"numbers":' % _encode(standing)
+        self._crc = zlib.crc32(self._text)
+
+    def line(self, times: Times, of_text: OfText, said: bytes, more: More | None = None) -> bytes:
+        """The line of the brief of these parts. `said`: `ids`, or members of `More` that say
+        nothing of what was used, rendered; or all of it is in `more`."""
+        if more is not None:
+            rest = b'%b,"more":%b}' % (_encode(times + _NO_NUMBERS), _encode(more))
+        elif not said:
+            rest = _encode(times + of_text) + b"}"
+        elif is_ids(said):
+            rest = b"%b%b]}" % (_encode(times + of_text)[:-1], said)
+        else:
+            rest = _encode(times + _NO_NUMBERS) + _more(of_text, said)
+        return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
+
+
+def _more(of_text: OfText, said: bytes) -> bytes:
+    """`More` as the last member of a brief, as the encoder would write it."""
+    tokens_in, tokens_out, cost, of_input = of_text
+    of_output = cost - of_input
+    if tokens_in and tokens_out and of_input and of_output:
+        return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
+    usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
+    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}}' % (
+        *(_encode(usage), _encode(split), said),  # What is 0 is not written.
+    )
+
+
+def whole(standing: Standing, numbers: Numbers, more: More | None) -> UsageRecord:
+    """The record that a brief of these parts tells in short."""
+    usage: Usage | None
+    source: UsageSource | None
+    cost: Cost | None
+    told: More | Numbers  # Who has the ids.
+    if more is not None:
+        usage, source, cost, told = more.usage, more.usage_source, more.cost, more
+    else:
+        more, told, source = _NOTHING_MORE, numbers, "upstream"
+        usage = Usage(numbers.input, numbers.output)
+        cost = Cost(numbers.cost, numbers.cost_input, output=numbers.cost - numbers.cost_input)
+    total = cost.total if cost is not None else None if usage is not None else 0
+    attempt = AttemptRecord(
+        standing.provider,
+        standing.target,
+        numbers.started,
+        numbers.done,
+        numbers.head,
+        numbers.first_token,
+        _OK,
+        None,
+        usage,
+        source,
+        cost,
+        told.attempt,
+        route=standing.via,
+    )
+    # In the order of the fields, which is four times as quick as by name.
+    return UsageRecord(
+        numbers.id,
+        numbers.at,
+        standing.worker,
+        standing.config,
+        standing.operation,
+        "completed",
+        _OK,
+        numbers.done,
+        standing.key,
+        standing.team,
+        standing.user,
+        standing.project,
+        more.customer,
+        more.agent,
+        more.session,
+        more.tags,
+        standing.model,
+        standing.route,
+        standing.rule,
+        standing.provider,
+        standing.target or None,
+        None,  # Error
+        None,  # and code.
+        standing.stream,
+        None,  # From no cache.
+        numbers.bytes_in,
+        numbers.bytes_out,
+        numbers.arrived,
+        numbers.admitted,
+        numbers.first_token,
+        numbers.overhead,
+        usage,
+        source,
+        total,
+        usage is not None and cost is None,
+        standing.prices,
+        (attempt,),
+        told.trace,
+        told.span,
+        told.parent,
+        more.sampled,
+        more.content,
+    )
