@@ -117,18 +117,18 @@ class Outbox:
         failure = await self._post(delivery)
         self.failing = failure is not None
         if failure is None:
+            self.counts["sent"] += 1  # Before the wait, in which a reload may end this.
             await self._note(lambda: self._store.sent(delivery.id, receiver.id))
-            self.counts["sent"] += 1
             return
         again: float | None = min(pace.longest, pace.first * 2.0 ** min(delivery.attempts - 1, 30))
         assert again is not None
         if failure.final or delivery.age + again > pace.patience:
             again = None
         reason = failure.reason
-        await self._note(lambda: self._store.failed(delivery.id, receiver.id, reason, again))
         self.counts["failed"] += 1
+        self.counts["given_up"] += again is None
+        await self._note(lambda: self._store.failed(delivery.id, receiver.id, reason, again))
         if again is None:
-            self.counts["given_up"] += 1
             log.error("%s did not take %s: %s; given up", receiver.name, delivery.id, reason)
         elif delivery.attempts == 1:
             log.warning("%s did not take %s: %s; trying again", receiver.name, delivery.id, reason)
