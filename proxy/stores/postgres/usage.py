@@ -237,13 +237,9 @@ class PostgresUsage:
         if not self._copy:
             await connection.execute(_INSERT_ROWS, *columns_of(batch.rows()))
         elif batch.plain:
-            encoded = memoryview(
-                self._copy_rows.of(batch.others, batch.lots)
-            )  # Bytes would be a path.
-            columns = usage_copy.NAMES
-            await connection.copy_to_table(
-                "usage", source=encoded, columns=columns, format="binary"
-            )
+            encoded = self._copy_rows.of(batch.others, batch.lots)
+            source, columns = memoryview(encoded), usage_copy.NAMES  # Bytes would be a path.
+            await connection.copy_to_table("usage", source=source, columns=columns, format="binary")
         else:
             rows, names = batch.rows(), usage_rows.NAMES
             await connection.copy_records_to_table("usage", records=rows, columns=names)
