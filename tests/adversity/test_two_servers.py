@@ -11,15 +11,16 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from proxy.server.listener import Kind
-from tests.adversity.request_cases import CASES, LAXER, SMALL, STRICTER, TOKENS
+from tests.adversity.request_cases import CASES, LAXER, NEXT, POST, SMALL, STRICTER, TOKENS
 from tests.examples import examples
-from tests.fakes.server_pair import Outcome, Seen, outcome
+from tests.fakes.server_pair import LIMIT, Outcome, Seen, outcome
 
 _ANSWER = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9]) ")
 _NO_AUTHORITY = re.compile(rb"http://(?![a-z.]+(?::\d{1,5})?[/ ?])")
@@ -126,3 +127,32 @@ def test_mutations(runner: asyncio.Runner, data: bytes, cut: int) -> None:
     ours = run(runner, "httptools", [data])
     assert view(ours) == theirs
     assert view(run(runner, "httptools", [data[:cut], data[cut:]])) == theirs
+
+
+_SIZES = (3, 12_000, 16_383, 16_384, 16_385, 20_480, 40_000, LIMIT, LIMIT + 1)
+_RUN_OR_BYTE = re.compile(rb"x{3,2000}|.", re.DOTALL)
+_FIELDS = (b"", b"", b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"Upgrade: h2c\r\n")
+
+
+@st.composite
+def trains(draw: st.DrawFn) -> bytes:
+    """Requests one behind the other, some with bodies of many reads, some not as long as told."""
+    data = b""
+    for _ in range(draw(st.integers(1, 4))):
+        size = draw(st.sampled_from(_SIZES))
+        told = max(size + draw(st.sampled_from([0, 0, 0, 0, 1, -1, 40])), 0)
+        head = POST.replace(b"1.1", draw(st.sampled_from([b"1.1", b"1.1", b"1.0"])))
+        head += draw(st.sampled_from(_FIELDS)) + b"Content-Length: %d\r\n\r\n" % told
+        data += head + b"x" * size + draw(st.sampled_from([b"", b"", NEXT, b"\r\n"]))
+    return data + NEXT
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(data=trains(), cuts=st.lists(st.integers(0, 250_000), max_size=6))
+def test_large_bodies(runner: asyncio.Runner, data: bytes, cuts: list[int]) -> None:
+    """Of a large body the parser sees but the beginning."""
+    theirs = view(run(runner, "aiohttp", _RUN_OR_BYTE.findall(data)))
+    assert view(run(runner, "httptools", [data])) == theirs
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    pieces = [data[at:until] for at, until in pairwise(places)]
+    assert view(run(runner, "httptools", [piece for piece in pieces if piece])) == theirs

@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         if self._held or reader.ahead:
             self._held += data
-        elif len(data) <= STEP:
+        elif len(data) <= STEP and not reader.beside:
             reader.read(data)
         else:
             self._held = self._read_in_steps(data)
@@ -138,6 +138,9 @@ class Connection(asyncio.Protocol):
         """Read until a request is whole that nobody serves yet; gives what was not read."""
         reader, view, at = self._reader, memoryview(data), 0
         while at < len(data) and not reader.ahead and not reader.deaf:
+            if reader.beside:
+                at = reader.read_beside(data, at)
+                continue
             body = reader.current.left if reader.current is not None else 0
             step = max(STEP, body)
             reader.read(view[at : at + step])

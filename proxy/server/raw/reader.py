@@ -1,11 +1,12 @@
 """Requests out of the bytes of a connection: pure, no socket, no clock.
 
 httptools parses and calls back here; each request whose head is whole becomes an `Arrival` that is
-`ready` to be served, and its body is added to it as it comes. Strict where two readers could take
-the same bytes for different requests: what the parser lets pass and this refuses is in
-`on_headers_complete` and `fields.py`. What breaks is told by `broken` (before a head was whole) or
-to the arrival whose body it is; afterwards, and after the last request of a connection, nothing
-that comes is looked at (`deaf`).
+`ready` to be served, and its body is added to it as it comes. Of a large one whose length is known
+the parser sees but the beginning (`beside`). Strict where two readers could take the same bytes for
+different requests: what the parser lets pass and this refuses is in `on_headers_complete` and
+`fields.py`. What breaks is told by `broken` (before a head was whole) or to the arrival whose body
+it is; afterwards, and after the last request of a connection, nothing that comes is looked at
+(`deaf`).
 """
 
 from collections import deque
@@ -20,6 +21,8 @@ from proxy.server.target import split, split_absolute
 _VERSIONS = frozenset({"1.0", "1.1"})
 STEP = 4096
 """Most bytes to be read at once where a head may be among them: what is read ahead is bounded."""
+LARGE = 16 * 1024
+"""Bytes of a body, still to come, that the parser is not shown."""
 _SURELY_SMALL = LINE_LIMIT // 2  # What a step brought behind a request is not counted.
 _AROUND = 256  # Bytes of a line besides what its limit counts.
 _CARRY_ON = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n"
@@ -35,6 +38,7 @@ class RequestReader:
         "_parser",
         "_size",
         "_target",
+        "beside",
         "broken",
         "current",
         "deaf",
@@ -50,6 +54,7 @@ class RequestReader:
         self._size = 0  # Bytes since a head or a body has got on.
         self.current: Arrival | None = None  # Whose body is coming.
         self.ready: deque[Arrival] = deque()
+        self.beside = False  # What comes next is body, for `read_beside`.
         self.broken = False
         self.deaf = False
         self.heads = 0  # How many have been read.
@@ -82,6 +87,31 @@ class RequestReader:
             self._after_upgrade(rest)
         elif self._size > LINE_LIMIT:
             self._check_unfinished()
+        arrival = self.current
+        if arrival is not None and arrival.left >= LARGE and not arrival.upgrade:
+            self.beside = True
+
+    def read_beside(self, data: bytes, at: int) -> int:
+        """Take the body that is in `data` from `at` on; gives where it ends there.
+
+        Only its length tells where that is: the parser would do nothing but copy it, and a new one
+        reads on behind. What stands in front of `at` was read from the same `data` just now, at
+        last the beginning of this body: that is taken again, so that all of it is one piece."""
+        arrival = self.current
+        assert arrival is not None
+        start = at
+        if at:
+            start -= arrival.received
+            arrival.pieces.clear()
+        until = min(at + arrival.left, len(data))
+        arrival.pieces.append(data[start:until])
+        arrival.received += until - at
+        self._size = 0
+        if arrival.left == 0:
+            self.beside = False
+            self._parser = httptools.HttpRequestParser(self)
+            self.on_message_complete()
+        return until
 
     def close(self) -> None:
         """The connection is gone: let go of what refers to it."""

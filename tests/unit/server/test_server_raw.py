@@ -131,6 +131,17 @@ async def test_a_body_that_nobody_takes_is_not_received(caller: Caller) -> None:
     assert (caller.bodies, caller.answers) == ([size], 1)
 
 
+async def test_a_body_that_came_in_one_read_is_in_one_piece(caller: Caller) -> None:
+    """Nothing is left to be joined; and what stood around it is not part of it."""
+    body = bytes(range(256)) * 512
+    await caller.send(POST % (1, len(body)) + body + GET % 2)
+    arrival = caller.connection._arrival
+    assert arrival is not None and arrival.pieces == [body]
+    caller.may_answer.set()
+    await turns()
+    assert (caller.served, caller.bodies) == (["/1", "/2"], [len(body), 0])
+
+
 async def test_a_caller_that_leaves_cancels_what_it_asked_for(caller: Caller) -> None:
     await caller.send(GET % 1)
     caller.connection.connection_lost(None)
