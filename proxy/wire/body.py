@@ -38,6 +38,7 @@ _AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
 _SHORT = 16 * 1024
+_FEW = 64  # Members; a request has a dozen.
 _SHORTEST_MEMBER = len(b',"":0')
 _NAMES_WE_READ = tuple(
     (name, f'"{name}"'.encode())
@@ -72,6 +73,9 @@ class Body:
         # Compact JSON has none to spare, and so nearly every body is cleared at once.
         spare = len(raw) - _least(raw, self.given)
         self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
+        if not self._plain and len(raw) > _SHORT and len(self.given) <= _FEW:
+            # A walk over the members is much shorter than a search for their names in all the text.
+            self._plain = self._walk(None)[1] is None
         if not self._plain and _might_double(raw, self.given):
             self._refuse_doubles()
 

@@ -126,34 +126,73 @@ def test_names_we_do_not_read_may_be_doubled_and_then_the_rest_survives() -> Non
     assert body.raw == b'{"a":2.50,"model":"n"}'
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b'{"model":"a","model":"b"}',
-        b'{"model":"a","model":"a"}',
-        b'{"model":1,"model":12}',
-        b'{"model":12,"model":1}',
-        b'{"model":"a","mod\\u0065l":"b"}',
-        b'{"\\u006dodel":"a","x":[{"model":1}],"model":"b"}',
-        b'{"stream":true,"x":"\\u00e9","stream":false}',
-        b'{"\\u0073tream\\u005foptions":{},"stream_options":{}}',
-        b'{"x":"model","model":"a","y":{"model":"b"},"model":"a"}',
-        b'{"n":128,"n":1}',  # The shortest of all: six bytes too many.
-        b'{"n":128,"\\u006e":1}',
-        b'{"user":1,"user":"a"}',
-        b'{"prompt":["a","b"],"prompt":"a"}',
-        b'{"documents":["a","b"],"documents":[]}',
-        b'{"prediction":{"content":"long"},"prediction":0}',
-        b'{"messages":[1],"messages":[]}',
-        b'{"input":"a","input":""}',
-    ],
-)
+DOUBLED = [
+    b'{"model":"a","model":"b"}',
+    b'{"model":"a","model":"a"}',
+    b'{"model":1,"model":12}',
+    b'{"model":12,"model":1}',
+    b'{"model":"a","mod\\u0065l":"b"}',
+    b'{"\\u006dodel":"a","x":[{"model":1}],"model":"b"}',
+    b'{"stream":true,"x":"\\u00e9","stream":false}',
+    b'{"\\u0073tream\\u005foptions":{},"stream_options":{}}',
+    b'{"x":"model","model":"a","y":{"model":"b"},"model":"a"}',
+    b'{"n":128,"n":1}',  # The shortest of all: six bytes too many.
+    b'{"n":128,"\\u006e":1}',
+    b'{"user":1,"user":"a"}',
+    b'{"prompt":["a","b"],"prompt":"a"}',
+    b'{"documents":["a","b"],"documents":[]}',
+    b'{"prediction":{"content":"long"},"prediction":0}',
+    b'{"messages":[1],"messages":[]}',
+    b'{"input":"a","input":""}',
+]
+PAD = b'"pad": "' + b"x" * 20_000 + b'"'
+"""Of a text longer than this the members are walked over before names are searched for."""
+
+
+@pytest.mark.parametrize("raw", DOUBLED)
 def test_doubled_names_are_refused(raw: bytes) -> None:
     with pytest.raises(BadRequest) as caught:
         Body(raw)
     assert caught.value.code == "duplicate_field"
     assert caught.value.param is not None
     assert msgspec.json.decode(raw)[caught.value.param] is not None
+
+
+@pytest.mark.parametrize("raw", DOUBLED)
+@pytest.mark.parametrize("first", [True, False])
+def test_doubled_names_are_refused_in_a_long_text(raw: bytes, first: bool) -> None:
+    long = b"{" + PAD + b", " + raw[1:] if first else raw[:-1] + b" , " + PAD + b"}\n"
+    with pytest.raises(BadRequest) as caught:
+        Body(long)
+    with pytest.raises(BadRequest) as short:
+        Body(raw)
+    assert (caught.value.code, caught.value.param) == ("duplicate_field", short.value.param)
+
+
+def test_a_long_text_that_is_not_compact() -> None:
+    text = b'{"model": "a", ' + PAD + b', "messages": [{"content": "\\"model\\": 1"}], "n": 1}\n'
+    body = Body(text)
+    body.set("model", b'"longer"')
+    body.set("new", b"[]")
+    body.remove("n")
+    changed = text.replace(b'"a"', b'"longer"').replace(b', "n": 1}', b',"new":[]}')
+    assert loads(body.raw) == loads(changed)
+    assert body.raw.startswith(b'{"model": "longer", ' + PAD + b', "messages": [{"content": "')
+
+
+def test_names_we_do_not_read_may_be_doubled_in_a_long_text() -> None:
+    body = Body(b'{"a": 1.50, ' + PAD + b', "a": 2.50 , "model": "m"}')
+    body.set("model", b'"n"')
+    assert body.raw == b'{"a":2.50,' + PAD.replace(b": ", b":") + b',"model":"n"}'
+
+
+def test_many_members_of_a_long_text() -> None:
+    """They are not walked over: that would take long."""
+    many = b"".join(b'"m%d": %d, ' % (number, number) for number in range(3000))
+    body = Body(b"{" + many + b'"model": "a"}')
+    assert body.text("model") == "a"
+    with pytest.raises(BadRequest, match="given twice"):
+        Body(b"{" + many + b'"model": "a", "model": "b"}')
 
 
 @pytest.mark.parametrize("letter", [*map(chr, range(0x80)), "\xa0", "\u20ac", "\U0001f600"])
