@@ -34,7 +34,7 @@ FAMILIES: Mapping[str, _Family] = {
     ),
     "spool_lag_records": _Family("Records written and not shipped yet."),
     "spool_lag_bytes": _Family("Bytes written and not shipped yet."),
-    "spool_lag_seconds": _Family("Age of the oldest record that is not shipped yet."),
+    "spool_lag_seconds": _Family("Since the oldest record that is not shipped was written."),
     "spool_dead_records": _Family("Records in the dead letters: the store refused them for ever."),
     "target_workers": _Family(
         "Workers that see a target in this state.", ("model", "provider", "target", "state")

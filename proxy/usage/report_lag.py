@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxy.base.clock import wall
 from proxy.usage.segments import Segment, list_segments, read_batch, sizes_of
-from proxy.usage.ship_lag import Lag
+from proxy.usage.ship_lag import Lag, written
 
 _PIECE = 1024 * 1024
 _COUNTED = 256 * 1024 * 1024
@@ -66,10 +66,10 @@ def _count(segment: Segment, position: int, left: int) -> int:
 
 
 def _age(segment: Segment, position: int) -> float:
-    """Seconds since the oldest record; since the segment was begun, where there is none to read."""
+    """Seconds since the oldest record was written; since the segment was begun, where there is none to read."""
     begun = segment.begun / 1000
     with suppress(FileNotFoundError):
         batch = read_batch(segment, position, limit=1)
         if batch.lines:
-            begun = batch.lines[0].record.at / 1_000_000
+            begun = written(batch.lines[0].record)
     return max(0.0, wall() - begun)

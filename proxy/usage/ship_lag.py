@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from proxy.base.clock import wall
 from proxy.usage.segments import Segment
+from proxy.wire.record_reader import Told
 
 _USUAL_LINE = 1000.0
 _WEIGHT = 0.05
@@ -12,7 +13,8 @@ _WEIGHT = 0.05
 @dataclass(frozen=True, slots=True)
 class Lag:
     """What is in the spool and not in the store. `records` is bytes by the usual length of a line;
-    `seconds` is the age of the oldest of it."""
+    `seconds` is for how long the oldest of it has been there: a record is written when its request
+    ends, however long that took."""
 
     records: int = 0
     bytes: int = 0
@@ -50,9 +52,9 @@ class Progress:
         """Whether there are bytes that were not shipped, as far as is known."""
         return self._left(segment.name) > 0
 
-    def read(self, at: int, size: int, records: int) -> None:
-        """A batch was read whose first record is from `at` (microseconds)."""
-        self._oldest = at / 1_000_000
+    def read(self, first: Told, size: int, records: int) -> None:
+        """A batch was read: so many bytes and records, this one first."""
+        self._oldest = written(first)
         self._line += _WEIGHT * (size / records - self._line)
 
     def lag(self) -> Lag:
@@ -64,3 +66,8 @@ class Progress:
 
     def _left(self, name: str) -> int:
         return max(0, self._sizes.get(name, 0) - self.positions.get(name, 0))
+
+
+def written(record: Told) -> float:
+    """When it was written, in seconds since the epoch."""
+    return (record.at + record.done) / 1_000_000

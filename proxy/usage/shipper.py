@@ -162,7 +162,7 @@ class Shipper:
             self._bad += 1
         if batch.lines:
             size = batch.next_offset - batch.start
-            self._progress.read(batch.lines[0].record.at, size, len(batch.lines))
+            self._progress.read(batch.lines[0].record, size, len(batch.lines))
         return await self._ship_lines(segment, batch.start, batch.next_offset, batch.lines)
 
     async def _ship_lines(

@@ -102,6 +102,10 @@ class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
     def at(self) -> int:
         return self.numbers.at
 
+    @property
+    def done(self) -> int:
+        return self.numbers.done
+
     def whole(self) -> UsageRecord:
         """The record that it tells in short."""
         return whole(self.standing, self.numbers, self.more)
