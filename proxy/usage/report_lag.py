@@ -66,7 +66,8 @@ def _count(segment: Segment, position: int, left: int) -> int:
 
 
 def _age(segment: Segment, position: int) -> float:
-    """Seconds since the oldest record was written; since the segment was begun, where there is none to read."""
+    """Seconds since the oldest record was written; since the segment was begun, where there is none
+    to read."""
     begun = segment.begun / 1000
     with suppress(FileNotFoundError):
         batch = read_batch(segment, position, limit=1)
