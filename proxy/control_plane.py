@@ -86,6 +86,11 @@ class ControlPlane:
         shipped = state.lag.seconds if state is not None and state.reason is None else 0.0
         return max(told, shipped)
 
+    @property
+    def server(self) -> int | None:
+        """The process id of the PostgreSQL that we started, while it runs."""
+        return self._books.server if self._books is not None else None
+
     async def stop(self) -> None:
         """End all of it; records that are not shipped wait in the spool."""
         if self._admin is not None:

@@ -64,6 +64,11 @@ class Bookkeeping:
         """Whether we are starting the store, and nothing has gone wrong with that."""
         return self.address is None and self._why_not == _STARTING
 
+    @property
+    def server(self) -> int | None:
+        """The process id of the store, while it is one of ours and runs."""
+        return self._embedded.pid if self._embedded is not None else None
+
     def why_not(self) -> str | None:
         """Why the store cannot be used now, or None."""
         state = self.state()

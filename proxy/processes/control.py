@@ -133,7 +133,7 @@ class Control:
         due = monotonic()
         while True:
             now = monotonic()
-            self._courtesy.adapt(plane.late(), now - due, now)
+            self._courtesy.adapt(plane.late(), now - due, now, plane.server)
             due = monotonic() + _ADAPT
             await asyncio.sleep(_ADAPT)
 

@@ -5,8 +5,9 @@ Control is steady or patient. Steady, with `NICE`, it keeps up with a worker tha
 may keep the core for milliseconds from one that is woken. So it works patiently, as what Linux
 gives idle time only (`SCHED_IDLE`): whoever is woken has the core at once. It is steady for as long
 as it is behind with the records, or where there is no idle time: keys must travel, whatever workers
-do. Only a process that may come back is ever patient. What the system forbids is told and changes
-nothing else.
+do. Only a process that may come back is ever patient. The PostgreSQL that it started does what it
+does: two thirds of what control costs a caller are its turns. What the system forbids is told and
+changes nothing else.
 """
 
 import contextlib
@@ -29,15 +30,18 @@ _HOLD = 5.0
 within seconds, and should not spend its time with that."""
 
 _THREADS = Path("/proc/self/task")
+_CHILDREN = "/proc/{0}/task/{0}/children"
 
 
 class Courtesy:
-    """How control, all threads of it, stands to others. `begin` once, then `adapt`."""
+    """How control, all threads of it, and its PostgreSQL stand to others. `begin` once, then
+    `adapt`."""
 
-    __slots__ = ("_may_hurry", "_since", "is_patient")
+    __slots__ = ("_may_hurry", "_server", "_since", "is_patient")
 
     def __init__(self) -> None:
         self._may_hurry = False
+        self._server: int | None = None
         self._since = 0.0  # When it was last seen behind.
         self.is_patient = False
 
@@ -56,11 +60,15 @@ class Courtesy:
         except OSError as error:
             log.info("control goes on with the priority it has: %s", error)
 
-    def adapt(self, late: float, waited: float, now: float) -> None:
+    def adapt(self, late: float, waited: float, now: float, server: int | None = None) -> None:
         """`late`: seconds that control is behind with what workers write. `waited`: seconds that
-        the call itself is late, as it is where others have the core."""
+        the call itself is late, as it is where others have the core. `server`: the first process of
+        the PostgreSQL that it started, if that runs."""
         if not self._may_hurry:
             return
+        if server != self._server:  # A new one is steady.
+            self._server = server
+            self._tell_server()
         if late > _LEVEL or waited > _STARVED:
             self._since = now
         if late > _BEHIND or waited > _STARVED:
@@ -77,10 +85,22 @@ class Courtesy:
             return
         self.is_patient = patient
         try:
-            _set(os.SCHED_IDLE if patient else os.SCHED_BATCH)
+            _set(self._policy())
         except OSError as error:
             how = "patient" if patient else "steady"
             log.warning("control cannot change its priority to be %s: %s", how, error)
+        self._tell_server()
+
+    def _tell_server(self) -> None:
+        if self._server is None:
+            return
+        try:
+            _set_family(self._server, self._policy())
+        except OSError as error:  # Another user's, as root without CAP_SYS_NICE sees it.
+            log.info("PostgreSQL goes on with the priority it has: %s", error)
+
+    def _policy(self) -> int:
+        return os.SCHED_IDLE if self.is_patient else os.SCHED_BATCH
 
 
 def _may_come_back(nice: int) -> bool:
@@ -96,8 +116,20 @@ def _may_come_back(nice: int) -> bool:
 
 def _set(policy: int) -> None:
     for thread in _threads():
-        with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
-            os.sched_setscheduler(thread, policy, os.sched_param(0))
+        _give(thread, policy)
+
+
+def _set_family(first: int, policy: int) -> None:
+    # In this order: a child that is not in the list has it from its parent.
+    _give(first, policy)
+    with contextlib.suppress(FileNotFoundError):  # It has ended, or this kernel keeps no such list.
+        for child in Path(_CHILDREN.format(first)).read_text().split():
+            _give(int(child), policy)
+
+
+def _give(thread: int, policy: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
+        os.sched_setscheduler(thread, policy, os.sched_param(0))
 
 
 def _threads() -> list[int]:

@@ -31,6 +31,40 @@ print(*[os.getpriority(os.PRIO_PROCESS, each) for each in (0, thread.native_id)]
 go.set()
 """
 
+_SERVER = """
+import os, subprocess, sys
+from proxy.processes.priority import Courtesy
+child = "import sys; sys.stdin.read()"
+main = (
+    "import subprocess, sys; begin = lambda: subprocess.Popen([sys.executable, '-c', %r]);"
+    "children = [begin()]; print(children[0].pid, flush=True);"
+    "sys.stdin.readline(); children.append(begin()); print(children[1].pid, flush=True);"
+    "[each.wait() for each in children]" % child
+)
+pipe = subprocess.PIPE
+server = subprocess.Popen([sys.executable, "-c", main], stdin=pipe, stdout=pipe)
+first = int(server.stdout.readline())
+courtesy = Courtesy()
+courtesy.begin()
+def told(*pids):
+    print(*[os.sched_getscheduler(each) for each in pids])
+courtesy.adapt(0.0, 0.0, 100.0)
+courtesy.adapt(0.0, 0.0, 100.0, server.pid)
+told(server.pid, first)
+server.stdin.write(b"another, please\\n")
+server.stdin.flush()
+second = int(server.stdout.readline())
+told(second)
+courtesy.adapt(9.0, 0.0, 101.0, server.pid)
+told(server.pid, first, second)
+server.stdin.close()
+server.wait()
+courtesy.adapt(9.0, 0.0, 102.0, server.pid)
+courtesy.adapt(9.0, 0.0, 102.0, None)
+courtesy.adapt(0.0, 0.0, 200.0, None)
+print(courtesy.is_patient)
+"""
+
 
 def run(program: str) -> str:
     """In a process of its own: none of this can be undone by somebody who is not root."""
@@ -73,6 +107,17 @@ def test_all_threads_of_control_change_together() -> None:
     assert patient == f"{may} {now}"
     assert hurried == f"False {steady}"
     assert nice == f"{NICE} {NICE}"
+
+
+def test_the_database_that_control_started_is_as_patient_as_control() -> None:
+    found, inherited, back, after = run(_SERVER).splitlines()
+    may = os.geteuid() == 0
+    kept = os.SCHED_IDLE if may else os.SCHED_OTHER
+    assert found == f"{kept} {kept}"
+    assert inherited == f"{kept}"
+    steady = os.SCHED_BATCH if may else os.SCHED_OTHER
+    assert back == f"{steady} {steady} {steady}"
+    assert after == f"{may}"  # A server that is gone is no trouble.
 
 
 def test_it_is_patient_until_it_is_behind_and_for_a_while_after(
