@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bench import group
 from bench.measure import lives, pin, start_time, tree
 from proxy.base.clock import monotonic
 from proxy.base.jsonio import loads
@@ -40,7 +41,9 @@ class Child:
         cores: Sequence[int],
         program: str = sys.executable,
         folder: Path = _HERE,
+        apart: bool = False,
     ) -> None:
+        """`apart`: in a control group of its own, where one can be made (`group.py`)."""
         self.name = name
         # Closed in `end`: both live as long as the process does.
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
@@ -54,6 +57,8 @@ class Child:
         )
         self.pid = self._process.pid
         pin(self.pid, cores)
+        place = group.place() if apart else None
+        self._group = group.Group(place, self.pid) if place is not None else None
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +115,8 @@ class Child:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._complaints.close()
+        if self._group is not None:
+            self._group.end()
 
 
 def _wait(reached: Callable[[], bool], limit: float) -> None:

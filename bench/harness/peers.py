@@ -155,7 +155,14 @@ def start(
     # What it prints goes where complaints go, unless it says where it is: a full pipe stops it.
     shell = 'exec "$0" "$@"' if way.url is None else 'exec "$0" "$@" >&2'
     child = stack.enter_context(
-        Child(name, ["-c", shell, *way.command], cores=cores, program="/bin/sh", folder=mine)
+        Child(
+            name,
+            ["-c", shell, *way.command],
+            cores=cores,
+            program="/bin/sh",
+            folder=mine,
+            apart=True,
+        )
     )
     url = way.url or child.line(_READY)["url"].rstrip("/")
     model = f"{way.prefix}bench-chat"

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench import group
 from bench.children import Child, ChildFailed
 from bench.harness.run import Target
 from bench.measure import find_below
@@ -69,7 +70,7 @@ def start_bare(stack: ExitStack, vendor: Target, cores: Sequence[int]) -> Target
     """What a competent engineer writes with aiohttp in an hour; it does nothing but pass on."""
     upstream = vendor.url.removesuffix("/v1")
     arguments = ["-m", "bench.passthrough", "--upstream", upstream, "--for", str(_LIFETIME)]
-    child = stack.enter_context(Child("bare", arguments, cores=cores))
+    child = stack.enter_context(Child("bare", arguments, cores=cores, apart=True))
     url = f"http://127.0.0.1:{child.line(_READY)['port']}/v1"
     about = f"aiohttp {version('aiohttp')}, a bare pass-through, no features"
     return Target("bare", url, KEY, None, child.pid, child.pid, about)
@@ -98,7 +99,7 @@ def start_proxy(
     config = folder / "proxy.yaml"
     config.write_text(configuration(vendor.url.removesuffix("/v1"), port, folder, store))
     arguments = ["-m", "proxy.cli.main", "serve", "--config", str(config)]
-    child = stack.enter_context(Child("proxy", arguments, cores=cores))
+    child = stack.enter_context(Child("proxy", arguments, cores=cores, apart=True))
     url = f"http://127.0.0.1:{port}/v1"
     first_answer(url, child)
     worker = find_below(child.pid, "worker-0")
@@ -121,9 +122,10 @@ def _release() -> str:
 def machine() -> dict[str, str]:
     """On what a run was made."""
     return {
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()}, {platform.python_compiler()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": _cpu(),
+        "control_groups": group.told(),
         "aiohttp": version("aiohttp"),
         "httptools": version("httptools"),
         "uvloop": version("uvloop"),
