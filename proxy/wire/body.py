@@ -11,19 +11,18 @@ invalid UTF-8. Otherwise a caller could show us one model and the vendor another
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 
 from proxy.base.errors import BadRequest
+from proxy.wire.members import AFTER_VALUE, MEMBER_NAME, Members, check, members_of
 
 T = TypeVar("T")
-Members = Mapping[str, msgspec.Raw]
 Mark = tuple[bytes, Members, tuple[int | None, int] | None]
 
 _ENCODER = msgspec.json.Encoder()
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT = msgspec.json.Decoder(str)
 _TEXT_OR_NULL: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
 _WHOLE_OR_NULL: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
@@ -34,7 +33,6 @@ _OBJECT_OR_NULL: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Deco
 _MEMBERS_OR_NULL: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(
     dict[str, msgspec.Raw] | None
 )
-_AFTER_VALUE = b" \t\r\n,}"
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
 _SHORT = 16 * 1024
@@ -50,7 +48,6 @@ _NAMES_WE_READ = tuple(
         *("query", "documents"),
     )
 )
-_MEMBER_NAME = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
 _NEXT = re.compile(rb"\s*,\s*")
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
@@ -58,7 +55,7 @@ _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 class Body:
     """A JSON object as it came and as it will leave. `given`: its members, to look at."""
 
-    __slots__ = ("_plain", "asked", "given", "raw")
+    __slots__ = ("_plain", "_unread", "asked", "given", "raw")
 
     def __init__(self, raw: bytes) -> None:
         """Parse `raw`. Raises BadRequest unless it is one JSON object without tricks."""
@@ -67,9 +64,11 @@ class Body:
         try:
             if not raw.isascii():
                 raw.decode()  # msgspec does not look into values that it skips.
-            self.given: Members = _MEMBERS.decode(raw)
+            found, unread = members_of(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _no_object(error) from None
+        self.given: Members = found
+        self._unread = unread  # What `members_of` did not read to its end.
         # Compact JSON has none to spare, and so nearly every body is cleared at once.
         spare = len(raw) - _least(raw, self.given)
         self._plain = spare < _SHORTEST_MEMBER  # No name is doubled; no change here doubles one.
@@ -84,7 +83,7 @@ class Body:
         if name not in self.given:
             return None
         try:
-            return _TEXT_OR_NULL.decode(self.given[name])
+            return _TEXT_OR_NULL.decode(self._whole(name))
         except msgspec.ValidationError:
             raise _wrong(name, "a string") from None
 
@@ -103,7 +102,7 @@ class Body:
             if name not in given:
                 continue
             try:
-                number = _WHOLE_OR_NULL.decode(given[name])
+                number = _WHOLE_OR_NULL.decode(self._whole(name))
             except msgspec.ValidationError:
                 raise _wrong(name, f"a whole number from 1 to {most}") from None
             if number is None:
@@ -121,7 +120,11 @@ class Body:
         return self._read(name, _MEMBERS_OR_NULL, "an object")
 
     def value(self, name: str) -> bytes | None:
-        """The JSON text of a member, as it came; None when absent."""
+        """The JSON text of a member, as it came; None when absent. Raises BadRequest."""
+        return bytes(self._whole(name)) if name in self.given else None
+
+    def spelled(self, name: str) -> bytes | None:
+        """The same for who looks for nothing but quotes in it: whatever is within those."""
         raw = self.given.get(name)
         return None if raw is None else bytes(raw)
 
@@ -174,7 +177,7 @@ class Body:
         where it should. Values are not looked at, however long they are."""
         end = 0
         for other, value in self.given.items():
-            match = _MEMBER_NAME.match(self.raw, end)
+            match = MEMBER_NAME.match(self.raw, end)
             assert match is not None
             if other == name:
                 return end, match.end()
@@ -195,24 +198,34 @@ class Body:
         if self._plain and wanted is not None:
             return self._gap_and_place(wanted)[1], None
         for name, value in self.given.items():
-            match = _MEMBER_NAME.match(raw, end)
+            match = MEMBER_NAME.match(raw, end)
             assert match is not None  # There are at least as many members as names.
             text, start = bytes(value), match.end()
             end = start + len(text)
             given = _TEXT.decode(match[1])
-            if given != name or not raw.startswith(text, start) or raw[end] not in _AFTER_VALUE:
+            if given != name or not raw.startswith(text, start) or raw[end] not in AFTER_VALUE:
                 return None, given
             if name == wanted:
                 found = start
-        more = _MEMBER_NAME.match(raw, end)
+        more = MEMBER_NAME.match(raw, end)
         return (found, None) if more is None else (None, _TEXT.decode(more[1]))
 
     def _read(self, name: str, decoder: msgspec.json.Decoder[T], what: str) -> T:
         """A member that is there."""
         try:
-            return decoder.decode(self.given[name])
+            return decoder.decode(self._whole(name))
         except msgspec.ValidationError:
             raise _wrong(name, what) from None
+
+    def _whole(self, name: str) -> msgspec.Raw:
+        """A member that is there, and JSON to its end. Raises BadRequest."""
+        value = self.given[name]
+        if name in self._unread:
+            try:
+                check(value)
+            except msgspec.MsgspecError as error:
+                raise _no_object(error) from None
+        return value
 
 
 def _wrong(name: str, what: str, code: str = "invalid_type") -> BadRequest:
@@ -256,7 +269,7 @@ def _might_double(raw: bytes, members: Members) -> bool:
 
 def _without(raw: bytes, gap: int, end: int) -> bytes:
     """The text without the member that ends at `end`; the value in front of it ends at `gap`."""
-    match = _MEMBER_NAME.match(raw, gap)
+    match = MEMBER_NAME.match(raw, gap)
     assert match is not None
     behind = _NEXT.match(raw, end)
     if behind is not None:  # Another one follows: it takes this one's place.

@@ -53,7 +53,7 @@ def prompt(operation: op.Operation, body: Body) -> str | None:
     """What a JSON request said; None where the operation has no words."""
     found = []
     for name in _ASKED.get(operation.name, ()):
-        value = body.value(name)
+        value = body.spelled(name)
         if value is not None and value != b"null":
             found.append((name, value))
     return _json(found) if found else None

@@ -67,6 +67,18 @@ async def test_sizes(proxy: Gateway, vendor: Vendor, size: int) -> None:
         assert vendor.requests[-1].body == body
 
 
+async def test_what_json_forbids_deep_in_a_long_text_is_the_vendors_to_refuse(
+    proxy: Gateway, vendor: Vendor
+) -> None:
+    body = LARGE[:100_000] + b"\n\\q" + LARGE[100_000:]
+    caller = await proxy.call()
+    assert (await caller.ask("POST", CHAT, body=body)).status == 200
+    assert vendor.requests[-1].body == body
+    answer = await caller.ask("POST", CHAT, body=body + b"}")
+    assert (answer.status, answer.error["code"]) == (400, "invalid_json")
+    assert vendor.calls == 1
+
+
 async def test_the_next_requests_come_directly_behind(proxy: Gateway, vendor: Vendor) -> None:
     bodies = [LARGE, SMALL, body_of(17_000), LARGE, SMALL, SMALL, body_of(90_000)]
     caller = await proxy.call()
