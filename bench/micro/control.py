@@ -33,7 +33,8 @@ from proxy.telemetry.span_request import SpanRequest
 from proxy.telemetry.traces import Spans
 from proxy.usage.segments import list_segments, read_batch
 from proxy.usage.shipper import ShipperOptions
-from proxy.wire.brief import Head, Standing, ids
+from proxy.wire.brief import Standing
+from proxy.wire.brief_line import Head, ids
 from proxy.wire.lots import Lot, sort_out, spelled_out
 from proxy.wire.record import UsageRecord
 from proxy.wire.record_reader import RecordReader

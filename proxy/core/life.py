@@ -1,12 +1,11 @@
 """The life of a request. Read this file first; docs/life-of-a-request.md has the picture."""
 
-from proxy.base.clock import monotonic
 from proxy.base.errors import UpstreamError
+from proxy.core.admission import admit
 from proxy.core.dispatch import dispatch
 from proxy.core.exchange import Exchange
 from proxy.core.ports import Out
 from proxy.core.relay import relay
-from proxy.core.reply import Reply
 from proxy.core.steps import Later
 
 
@@ -15,7 +14,8 @@ async def serve(x: Exchange, out: Out) -> None:
 
     Raises ProxyError when the caller must still be told; once `out` has started, `relay` tells."""
     try:
-        x.reply = await admit(x) or await dispatch(x)
+        said = admit(x)
+        x.reply = (await said.rest(x) if isinstance(said, Later) else said) or await dispatch(x)
         try:
             await relay(x, out)
         except UpstreamError as error:
@@ -26,18 +26,6 @@ async def serve(x: Exchange, out: Out) -> None:
     finally:
         if not x.settled:  # Else the last byte has left, and it was done before.
             x.settle()
-
-
-async def admit(x: Exchange) -> Reply | None:
-    """Once per request, in the order of core/order.py: refuse, answer, or let it go on."""
-    for step in x.runtime.middlewares:
-        said = step(x)
-        if said is not None:
-            reply = await said.rest(x) if isinstance(said, Later) else said
-            if reply is not None:
-                return reply
-    x.admitted = monotonic()
-    return None
 
 
 async def relay_another(x: Exchange, out: Out, error: UpstreamError) -> None:

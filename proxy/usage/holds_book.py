@@ -7,7 +7,6 @@ lines of one attempt the larger counts, so that a kill in between loses nothing.
 The first line fixes the time of the request's record, which is half of its key in the store.
 """
 
-import msgspec
 from msgspec.structs import replace
 
 from proxy.base.clock import monotonic, wall
@@ -15,7 +14,7 @@ from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.labels import NO_LABELS
 from proxy.usage.holds_file import HoldsFile, Place
-from proxy.usage.holds_line import HoldHead, Members
+from proxy.usage.holds_head import HoldHead, Members
 from proxy.usage.lines import Kind, kind_of, standing_of
 from proxy.usage.recording import MICRO, Identity
 from proxy.usage.said import said
@@ -23,14 +22,19 @@ from proxy.usage.said import said
 _KEPT = 1024
 
 
-class _Kept(msgspec.Struct):
+class _Kept:
     """A KeptHold."""
 
-    file: HoldsFile
-    head: HoldHead
-    held: Members
-    said: bytes
-    place: Place | None
+    __slots__ = ("file", "head", "held", "place", "said")
+
+    def __init__(
+        self, file: HoldsFile, head: HoldHead, held: Members, said: bytes, place: Place | None
+    ) -> None:
+        self.file = file
+        self.head = head
+        self.held = held
+        self.said = said
+        self.place = place
 
     def grew(self, money: int, output: int) -> None:
         old, held = self.place, self.held
@@ -73,7 +77,7 @@ class SlotBook:
         attempt.kind = head = self._heads.get(kind) or self._begin(kind, x, attempt)
         attempt.said = told = said(x, attempt, NO_LABELS if self._discreet else x.labels)
         started = int((attempt.started - received) * MICRO)
-        held = x.id, x.at, len(x.attempts) + 1, started, money, input, output
+        held: Members = x.id, x.at, len(x.attempts) + 1, started, money, input, output
         file = self._file
         return _Kept(file, head, held, told, file.put(head.line(held, told)))
 

@@ -1,7 +1,7 @@
 """One open hold as a line: `<crc32, 8 hex digits> {"standing":{..},"held":[..],"more":{..}}\\n`.
 
-`standing` is what it shares with thousands of others, encoded once and kept (`HoldHead`), as in
-wire/brief.py; `more` is what the request says of itself, where that is more than ids. No byte is
+`standing` is what it shares with thousands of others, encoded once and kept (`holds_head.py`), as
+in wire/brief.py; `more` is what the request says of itself, where that is more than ids. No byte is
 NUL.
 """
 
@@ -9,7 +9,7 @@ import zlib
 
 import msgspec
 
-from proxy.wire.brief import More, Standing, is_ids
+from proxy.wire.brief import More, Standing
 from proxy.wire.record import BadLine
 
 
@@ -30,10 +30,6 @@ class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
     parent: str | None = None
 
 
-Members = tuple[str, int, int, int, int, int, int]
-"""Those of `Held` up to `output`, as they are written: a tuple is made and encoded sooner."""
-
-
 class HoldLine(msgspec.Struct, frozen=True, gc=False):
     """All that a line says."""
 
@@ -42,28 +38,7 @@ class HoldLine(msgspec.Struct, frozen=True, gc=False):
     more: More | None = None
 
 
-_encode = msgspec.json.Encoder().encode
 _DECODER = msgspec.json.Decoder(HoldLine)
-
-
-class HoldHead:
-    """The beginning of lines with the same `Standing`, and its checksum."""
-
-    __slots__ = ("_crc", "_text")
-
-    def __init__(self, standing: Standing) -> None:
-        self._text = b'{"standing":%b,"held":' % _encode(standing)
-        self._crc = zlib.crc32(self._text)
-
-    def line(self, held: Members, said: bytes) -> bytes:
-        """The line of these parts. `said`: the ids, or the members of `more`, or nothing."""
-        if not said:
-            rest = _encode(held) + b"}"
-        elif is_ids(said):
-            rest = b"%b%b]}" % (_encode(held)[:-1], said)
-        else:
-            rest = b'%b,"more":{%b}}' % (_encode(held), said)
-        return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
 
 
 def hold_of(line: bytes) -> HoldLine:

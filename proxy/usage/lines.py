@@ -30,7 +30,8 @@ from proxy.usage.recording import (
 from proxy.usage.said import said
 from proxy.usage.usual_usage import usual_usage
 from proxy.wire.body import Body
-from proxy.wire.brief import Head, More, OfText, Standing
+from proxy.wire.brief import More, OfText, Standing
+from proxy.wire.brief_line import Head
 from proxy.wire.record import Cost, Usage, line_of
 from proxy.wire.tail import Tail
 

@@ -10,7 +10,8 @@ from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
 from proxy.core.labels import NO_LABELS, Labels
 from proxy.core.tracing import NOT_TRACED
-from proxy.wire.brief import More, ids
+from proxy.wire.brief import More
+from proxy.wire.brief_line import ids
 
 _SAMPLED = "01"  # The flags that are usual.
 

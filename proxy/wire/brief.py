@@ -3,10 +3,9 @@
 Of these a worker writes `{"v":2,"standing":{..},"numbers":[..]}`, half as long as a record and much
 cheaper to make. What thousands of requests share (`Standing`) is encoded once; a usual request adds
 one array of numbers and of the ids of its trace, and `more` where there is more to say. Most are
-read without ever becoming a `UsageRecord`: lots.py.
+read without ever becoming a `UsageRecord`: lots.py. They are written by brief_line.py.
 """
 
-import zlib
 from typing import final
 
 import msgspec
@@ -113,60 +112,6 @@ class Brief(msgspec.Struct, frozen=True, gc=False, tag_field="v", tag=2):
 
 _OK = 200
 _NOTHING_MORE = More()
-_NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
-_MORE_OF_TEXT = (
-    b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
-    b'"cost":{"total":%d,"input":%d,"output":%d},%b}}'
-)
-_IDS = b","
-_encode = msgspec.json.Encoder().encode
-
-
-def ids(attempt: str, trace: str, span: str, parent: str | None) -> bytes:
-    """The ids of `Numbers` as they follow its numbers in JSON. They are hex digits, in which
-    nothing has to be escaped."""
-    text = f',"{attempt}","{trace}","{span}"'
-    return (text if parent is None else f'{text},"{parent}"').encode()
-
-
-def is_ids(said: bytes) -> bool:
-    """Whether that is from `ids`, not members of `More`."""
-    return said.startswith(_IDS)
-
-
-class Head:
-    """The beginning of briefs with the same `Standing`, and its checksum."""
-
-    __slots__ = ("_crc", "_text")
-
-    def __init__(self, standing: Standing) -> None:
-        self._text = b'{"v":2,"standing":%b,"numbers":' % _encode(standing)
-        self._crc = zlib.crc32(self._text)
-
-    def line(self, times: Times, of_text: OfText, said: bytes, more: More | None = None) -> bytes:
-        """The line of the brief of these parts. `said`: `ids`, or members of `More` that say
-        nothing of what was used, rendered; or all of it is in `more`."""
-        if more is not None:
-            rest = b'%b,"more":%b}' % (_encode(times + _NO_NUMBERS), _encode(more))
-        elif not said:
-            rest = _encode(times + of_text) + b"}"
-        elif is_ids(said):
-            rest = b"%b%b]}" % (_encode(times + of_text)[:-1], said)
-        else:
-            rest = _encode(times + _NO_NUMBERS) + _more(of_text, said)
-        return b"%08x %b%b\n" % (zlib.crc32(rest, self._crc), self._text, rest)
-
-
-def _more(of_text: OfText, said: bytes) -> bytes:
-    """`More` as the last member of a brief, as the encoder would write it."""
-    tokens_in, tokens_out, cost, of_input = of_text
-    of_output = cost - of_input
-    if tokens_in and tokens_out and of_input and of_output:
-        return _MORE_OF_TEXT % (tokens_in, tokens_out, cost, of_input, of_output, said)
-    usage, split = Usage(tokens_in, tokens_out), Cost(cost, of_input, output=of_output)
-    return b',"more":{"usage":%b,"usage_source":"upstream","cost":%b,%b}}' % (
-        *(_encode(usage), _encode(split), said),  # What is 0 is not written.
-    )
 
 
 def whole(standing: Standing, numbers: Numbers, more: More | None) -> UsageRecord:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from proxy.core.admission import admit
 from proxy.core.exchange import Exchange
-from proxy.core.life import admit
 from proxy.core.reply import Reply, json_reply
 from proxy.core.steps import Later, Step, take
 from tests.fakes.caller import FakeIncoming
@@ -50,7 +50,7 @@ def made(*steps: Step) -> Exchange:
 async def test_they_follow_one_another_in_their_order() -> None:
     steps = Steps()
     x = made(steps.now("a"), steps.later("b"), steps.sometimes("c"), steps.now("d"))
-    assert await admit(x) is None
+    assert await take(admit, x) is None
     assert steps.did == ["a", "b", "c", "c, awaited", "d"]
     assert x.admitted >= x.received
 
@@ -60,17 +60,23 @@ async def test_a_reply_is_the_last_word(how: str) -> None:
     steps = Steps()
     answers: Step = getattr(steps, how)("it", REPLY)
     x = made(answers, steps.now("next"))
-    assert await admit(x) is REPLY
+    assert await take(admit, x) is REPLY
     assert "next" not in steps.did and not x.admitted
     assert await take(answers, x) is REPLY
 
 
-def test_what_need_not_wait_needs_no_turn_of_the_loop() -> None:
+def test_what_need_not_wait_needs_no_coroutine() -> None:
     steps = Steps()
-    with pytest.raises(StopIteration) as ended:  # As no coroutine that waits for anything does.
-        admit(made(steps.now("a"), steps.now("b"))).send(None)
-    assert ended.value.value is None
+    assert admit(made(steps.now("a"), steps.now("b"))) is None
     assert steps.did == ["a", "b"]
+
+
+async def test_several_that_wait_wait_in_their_order() -> None:
+    steps = Steps()
+    x = made(*map(steps.later, "abc"), steps.now("d"), steps.sometimes("e", REPLY), steps.now("f"))
+    assert await take(admit, x) is REPLY
+    assert steps.did == ["a", "b", "c", "d", "e", "e, awaited"]
+    assert not x.admitted
 
 
 @pytest.mark.parametrize("reply", [None, REPLY])

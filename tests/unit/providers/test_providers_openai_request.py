@@ -3,9 +3,10 @@
 import pytest
 
 from proxy.base.jsonio import loads
+from proxy.core.admission import admit
 from proxy.core.exchange import Exchange
-from proxy.core.life import admit
 from proxy.core.ports import Outgoing
+from proxy.core.steps import take
 from proxy.wire.body import Body
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import simple
@@ -16,7 +17,7 @@ RAW = b'{ "model":"m" ,"seed":1.50, "messages":[]}'
 
 async def admitted(incoming: FakeIncoming, upstream: str = "m") -> Exchange:
     x = simple(FakeTransport(), incoming, "m", upstream)
-    assert await admit(x) is None
+    assert await take(admit, x) is None
     return x
 
 

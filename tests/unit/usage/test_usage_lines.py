@@ -26,7 +26,7 @@ from proxy.usage.prices.table import PriceTable
 from proxy.usage.recording import Identity, Moment, record_of_exchange
 from proxy.usage.said import said
 from proxy.wire.body import Body
-from proxy.wire.brief import is_ids
+from proxy.wire.brief_line import is_ids
 from proxy.wire.record import BadLine, Content, Usage, line_of
 from proxy.wire.record_reader import record_of
 from proxy.wire.usage import DetailedUsage
