@@ -80,6 +80,7 @@ class Scenario:
         return replace(self, plan=f"{ceil(seconds / self.pace) + 2}x{self.pace * 1000:.0f}")
 
 
+# What keeps a server busy after its answers, as records that are still to be stored, comes late.
 _ROWS = (
     Scenario("cold", "a new server: its start, its memory, its first answers", fresh=True,
              once=("bare",), peers=False, seconds=60.0,
@@ -87,9 +88,9 @@ _ROWS = (
     Scenario("memory", "a new server: its memory before and after", fresh=True, repeat=1,
              peers=False, seconds=60.0, shape=Shape(requests=50_000)),
     Scenario("latency", "chat, one caller", shape=Shape(connections=1)),
-    Scenario("chat", "chat"),
     Scenario("paced", "500 streams, a chunk each 20 ms", plan="100x20",
              shape=Shape(connections=500, ramp=2.0)),
+    Scenario("chat", "chat"),
     Scenario("prompt-200k", "chat, 200 kB", kilobytes=200, shape=Shape(connections=16)),
     Scenario("held", "5,000 streams at once, a chunk each second", plan="10x1000", held=True,
              repeat=1, once=("direct", "bare"), peers=False,
