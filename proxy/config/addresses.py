@@ -130,13 +130,14 @@ def store(value: object) -> Secret | StoreWord:
     if not _store_parts(text):
         raise ValueError(
             "must be a URL with a valid host and port; "
-            "in a password write `@`, `/`, `?`, `[` and `]` as %XX"
+            "in a password write `@`, `/`, `?`, `[` and `]` as %XX, and a host in `[]` first"
         )
     return Secret(text)
 
 
 def _store_parts(text: str) -> bool:
-    """Whether a database URL can be taken apart and names where the database is."""
+    """Whether a database URL can be taken apart, by asyncpg as well, and names where the database
+    is. Since it heeds CVE-2025-0938 `urlsplit` takes brackets around the first host only."""
     try:
         parts = urlsplit(text)
         query = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}

@@ -7,6 +7,8 @@ lines of one attempt the larger counts, so that a kill in between loses nothing.
 The first line fixes the time of the request's record, which is half of its key in the store.
 """
 
+from typing import Protocol
+
 from msgspec.structs import replace
 
 from proxy.base.clock import monotonic, wall
@@ -22,13 +24,20 @@ from proxy.usage.said import said
 _KEPT = 1024
 
 
+class Slots(Protocol):
+    """A HoldsFile, as a hold that was kept needs it."""
+
+    def put(self, line: bytes) -> Place | None: ...
+    def free(self, place: Place) -> None: ...
+
+
 class _Kept:
     """A KeptHold."""
 
     __slots__ = ("file", "head", "held", "place", "said")
 
     def __init__(
-        self, file: HoldsFile, head: HoldHead, held: Members, said: bytes, place: Place | None
+        self, file: Slots, head: HoldHead, held: Members, said: bytes, place: Place | None
     ) -> None:
         self.file = file
         self.head = head

@@ -33,7 +33,7 @@ def test_nothing_turns_the_store_off(tmp_path: Path, store: str) -> None:
     [
         "postgresql://ada:p%40ss@db.example:5433/usage?sslmode=require",
         "postgres://db",
-        "postgresql://u@h1:1,h2,[::1]:65535/d",
+        "postgresql://u@[::1]:65535,h2,h1:1/d",
         "postgresql:///d?host=/var/run/postgresql",
         "postgresql://u:@/d?host=/s",
     ],

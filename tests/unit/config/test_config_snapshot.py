@@ -260,7 +260,7 @@ everything = st.builds(
     ),
     telemetry=telemetries,
     data_dir=visible.map(Path),
-    store=st.just("embedded") | st.just(Secret("postgresql://u:p%40@h:1,[::1]/d?sslmode=require")),
+    store=st.just("embedded") | st.just(Secret("postgresql://u:p%40@[::1]:1,h/d?sslmode=require")),
     spool=spools,
     admin=st.builds(Admin, listen=addresses, key=st.none() | secrets),
 )
