@@ -57,8 +57,13 @@ class Child:
         )
         self.pid = self._process.pid
         pin(self.pid, cores)
-        place = group.place() if apart else None
-        self._group = group.Group(place, self.pid) if place is not None else None
+        self._group: group.Group | None = None
+        if apart and (place := group.place()) is not None:
+            try:
+                self._group = group.Group(place, self.pid)
+            except OSError as error:
+                self.end()
+                raise ChildFailed(f"{name}: it cannot have a control group: {error}") from None
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ class Group:
 
     def __init__(self, place: Path, pid: int) -> None:
         self._folder = place / f"llm-proxy-bench-{pid}"
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)  # As a run that was killed may have left it.
         (self._folder / _MEMBERS).write_text(str(pid))
 
     def end(self) -> None:

@@ -6,8 +6,8 @@ may keep the core for milliseconds from one that is woken. So it works patiently
 gives idle time only (`SCHED_IDLE`): whoever is woken has the core at once. It is steady for as long
 as it is behind with the records, or where there is no idle time: keys must travel, whatever workers
 do. Only a process that may come back is ever patient. The PostgreSQL that it started does what it
-does: two thirds of what control costs a caller are its turns. What the system forbids is told and
-changes nothing else.
+does, or would hold a caller up in its place. What the system forbids is told and changes nothing
+else.
 """
 
 import contextlib

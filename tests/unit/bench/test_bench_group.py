@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench import group
-from bench.children import Child
-from bench.measure import cores
+from bench.children import Child, ChildFailed
+from bench.measure import cores, lives, start_time
 
 _SLEEP = "import time; time.sleep(60)"
 
@@ -70,6 +70,22 @@ def test_a_child_is_in_a_group_for_as_long_as_it_lives() -> None:
         assert f":/llm-proxy-bench-{child.pid}\n" in told
         made = next(each for each in _folders() if each.name.endswith(str(child.pid)))
     assert not made.exists()
+
+
+def test_a_child_that_cannot_be_grouped_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[int] = []
+
+    def refused(place: Path, pid: int) -> None:
+        started.append(pid)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(group, "place", lambda: tmp_path)
+    monkeypatch.setattr(group, "Group", refused)
+    with pytest.raises(ChildFailed, match=r"server: it cannot have a control group: .*permitted"):
+        Child("server", ["-c", _SLEEP], cores=cores(), apart=True)
+    assert not lives(started[0], start_time(started[0]))
 
 
 def _folders() -> list[Path]:
