@@ -39,6 +39,7 @@ from proxy.usage.recording import Identity, record_of_exchange
 from proxy.usage.spool import Spool, SpoolOptions
 from proxy.wire.body import Body
 from proxy.wire.operations import CHAT
+from proxy.wire.recalled import Recalled
 from proxy.wire.record import line_of
 
 _BODY = chat_body(1, "gpt-4o", stream=False)
@@ -66,6 +67,7 @@ class Request:
     query = ""
     peer = "127.0.0.1"
     raw_headers: tuple[tuple[bytes, bytes], ...] = ()
+    recalled: Recalled | None = None
 
     def __init__(self, name: str) -> None:
         self.id = name

@@ -37,6 +37,7 @@ from proxy.stores.memory.store import MemoryQuotas
 from proxy.usage.ledger import NoLedger
 from proxy.usage.most import Most
 from proxy.wire import operations
+from proxy.wire.recalled import Recalled
 
 CHAT_PATH = "/v1/chat/completions"
 _KEY = "explained"  # Opens nothing: callers of this runtime are known by it and by nothing else.
@@ -67,6 +68,7 @@ class _Paper:
     query: str = ""
     peer: str | None = None
     length: int | None = 0
+    recalled: Recalled | None = None
 
     def take(self, _limit: int) -> bytes:
         return self.body

@@ -22,6 +22,7 @@ from proxy.core.runtime import Runtime
 from proxy.core.tracing import NOT_TRACED
 from proxy.wire.operations import Medium, Operation
 from proxy.wire.pictures import PictureTail
+from proxy.wire.recalled import Recalled
 from proxy.wire.tail import Tail
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Incoming(Protocol):
     headers: Mapping[str, str]  # To be asked in lower case; of a doubled field the first.
     raw_headers: tuple[tuple[bytes, bytes], ...]
     length: int | None  # Content-Length, or None when chunked; 0 without a body.
+    recalled: Recalled | None  # Where the head, but for its length, came before.
 
     @property
     def peer(self) -> str | None:

@@ -17,7 +17,7 @@ from proxy.core.reply import Reply
 from proxy.core.steps import Later
 
 _WHERE = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
-_BEARER = "Bearer "  # As nearly everybody writes it.
+_BEARER = "Bearer"  # As nearly everybody writes it.
 
 
 def auth(x: Exchange) -> Later | None:
@@ -26,16 +26,16 @@ def auth(x: Exchange) -> Later | None:
     if callers is None:
         x.caller = ANONYMOUS
         return None
-    headers = x.incoming.headers
-    given = headers.get("authorization")
-    key = given[7:].strip() if given is not None and given[:7] == _BEARER else None
-    if not key and not (key := _key(headers)):
-        raise NotAuthenticated(f"no API key was given; {_WHERE}", code="missing_api_key")
-    digest = fingerprint(key)
+    recalled = x.incoming.recalled
+    if recalled is None:
+        digest = fingerprint(_key(x.incoming.headers))
+    elif not (digest := recalled.digest):
+        digest = recalled.digest = fingerprint(_key(x.incoming.headers))
     caller = callers.get(digest)
     if caller is None and (directory := x.runtime.directory) is not None:
         caller = directory.known(digest)
         if caller is None:
+            key = _key(x.incoming.headers)
             return Later(partial(_look_up, directory=directory, key=key, digest=digest))
     if caller is None or caller.expires is not None or caller.blocked or caller.networks:
         _let_in(x, caller)
@@ -78,10 +78,13 @@ def _refuse_strangers(x: Exchange, caller: Caller) -> None:
         )
 
 
-def _key(headers: Mapping[str, str]) -> str | None:
+def _key(headers: Mapping[str, str]) -> str:
+    """Raises NotAuthenticated where there is none."""
     authorization = headers.get("authorization")
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
-        if scheme.lower() == "bearer" and (key := key.strip()):
+        if (scheme == _BEARER or scheme.lower() == "bearer") and (key := key.strip()):
             return key
-    return headers.get("x-api-key") or headers.get("api-key") or None
+    if key := headers.get("x-api-key") or headers.get("api-key") or "":
+        return key
+    raise NotAuthenticated(f"no API key was given; {_WHERE}", code="missing_api_key")

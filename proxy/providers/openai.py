@@ -41,7 +41,8 @@ class OpenAIAdapter:
         provider = target.provider
         raw = x.incoming.raw_headers
         if x.operation.has_model:  # The answer must be readable: usage stands in it.
-            headers = _fields_beside_ours(provider.replaced, isinstance(x.body, Body)).kept(raw)
+            fields = _fields_beside_ours(provider.replaced, isinstance(x.body, Body))
+            headers = fields.kept_again(raw, x.incoming.recalled)
             headers.append(_IDENTITY)
         else:
             headers = to_vendor(raw, provider.replaced)

@@ -19,6 +19,7 @@ from proxy.server.target import split
 
 if TYPE_CHECKING:
     from proxy.server.connection import Connection
+    from proxy.wire.recalled import Recalled
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -39,6 +40,7 @@ class Arrival:
         "payload",
         "query",
         "raw_headers",
+        "recalled",
         "upgrade",
     )
 
@@ -55,6 +57,7 @@ class Arrival:
         self.method: str = head.method
         self.headers: Mapping[str, str] = head.headers
         self.raw_headers: tuple[tuple[bytes, bytes], ...] = head.raw_headers
+        self.recalled: Recalled | None = None
         self.http_1_1 = head.version >= HttpVersion11
         # What follows a request for an upgrade may be in another protocol, not spoken here.
         self.upgrade: bool = bool(head.upgrade)

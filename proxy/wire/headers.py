@@ -8,6 +8,10 @@ unchanged, in order, in its own spelling.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.wire.recalled import Recalled
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -75,6 +79,14 @@ class CallerFields:
             elif stays is None:
                 connection += b"," + field[1]
         return _without_named(kept, connection) if connection else kept
+
+    def kept_again(self, raw: Iterable[tuple[bytes, bytes]], recalled: "Recalled | None") -> Pairs:
+        """The same, for a head of which much may be known."""
+        if recalled is None:
+            return self.kept(raw)
+        if recalled.judge is not self:
+            recalled.kept, recalled.judge = self.kept(raw), self
+        return recalled.kept.copy()
 
     def _judge(self, spelling: bytes) -> bool | None:
         """Whether a field stays; None for Connection, whose value counts."""

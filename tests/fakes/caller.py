@@ -5,9 +5,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from proxy.base.errors import TooLarge
 from proxy.core.ports import Answer, RawHeaders
+
+if TYPE_CHECKING:
+    from proxy.wire.recalled import Recalled
 
 
 class FakeOut:
@@ -88,6 +92,7 @@ class FakeIncoming:
         self.raw_headers = tuple(
             (name.encode(), words.encode("utf-8", "surrogateescape")) for name, words in fields
         )
+        self.recalled: Recalled | None = None
         self._peer = peer
         self._here = here
         self.pieces = [body] if isinstance(body, bytes) else list(body)

@@ -6,11 +6,14 @@ bodies are whole before anybody asks: then no future is made.
 
 from asyncio import Future, get_running_loop
 from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.base.errors import TooLarge
 from proxy.server.ports import Line
 from proxy.server.raw.pieces import chunks, whole
+
+if TYPE_CHECKING:
+    from proxy.wire.recalled import Recalled
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -40,6 +43,7 @@ class Arrival:
         "pieces",
         "query",
         "raw_headers",
+        "recalled",
         "received",
         "taken",
         "upgrade",
@@ -63,6 +67,7 @@ class Arrival:
         self.method = method
         self.headers = headers
         self.raw_headers = raw_headers
+        self.recalled: Recalled | None = None
         self.keep_alive = True
         self.pieces: list[bytes] = []  # What came and was not taken.
         self.received = 0

@@ -100,10 +100,11 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         if self._held or reader.ahead:
             self._held += data
-        elif len(data) <= STEP and not reader.beside:
-            reader.read(data)
-        else:
-            self._held = self._read_in_steps(data)
+        elif not reader.read_again(data):
+            if len(data) <= STEP and not reader.beside:
+                reader.read(data)
+            else:
+                self._held = self._read_in_steps(data)
         arrival = self._arrival
         if arrival is not None:
             arrival.moved()

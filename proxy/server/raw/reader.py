@@ -6,7 +6,7 @@ the parser sees but the beginning (`beside`). Strict where two readers could tak
 different requests: what the parser lets pass and this refuses is in `on_headers_complete` and
 `fields.py`. What breaks is told by `broken` (before a head was whole) or to the arrival whose body
 it is; afterwards, and after the last request of a connection, nothing that comes is looked at
-(`deaf`).
+(`deaf`). A head that came before is not parsed again (`read_again`, `repeated.py`).
 """
 
 from collections import deque
@@ -15,6 +15,7 @@ import httptools
 
 from proxy.server.raw.arrival import Arrival, Feeder
 from proxy.server.raw.fields import Fields, RefusedHeadError, mapping, size
+from proxy.server.raw.repeated import RepeatedHead, remembered
 from proxy.server.refusals import FIELDS_LIMIT, HEAD_LIMIT, LINE_LIMIT, bad_framing
 from proxy.server.target import split, split_absolute
 
@@ -24,6 +25,8 @@ STEP = 4096
 LARGE = 16 * 1024
 """Bytes of a body, still to come, that the parser is not shown."""
 _SURELY_SMALL = LINE_LIMIT // 2  # What a step brought behind a request is not counted.
+_TRIES = 3
+"""Heads in a row, each unlike the one before, after which none is remembered any more."""
 _AROUND = 256  # Bytes of a line besides what its limit counts.
 _CARRY_ON = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n"
 
@@ -36,8 +39,10 @@ class RequestReader:
         "_fields",
         "_line",
         "_parser",
+        "_repeated",
         "_size",
         "_target",
+        "_tries",
         "beside",
         "broken",
         "current",
@@ -52,6 +57,8 @@ class RequestReader:
         self._fields: Fields = []
         self._target = b""
         self._size = 0  # Bytes since a head or a body has got on.
+        self._repeated: RepeatedHead | None = None
+        self._tries = _TRIES
         self.current: Arrival | None = None  # Whose body is coming.
         self.ready: deque[Arrival] = deque()
         self.beside = False  # What comes next is body, for `read_beside`.
@@ -70,11 +77,25 @@ class RequestReader:
         """Whether a request that nobody serves yet is here as a whole."""
         return self.current is None and len(self.ready) > 0
 
+    def read_again(self, data: bytes) -> bool:
+        """Take what came, if it is one whole request with the head of the one before."""
+        repeated = self._repeated
+        if repeated is None or self._size or self.current is not None or self.deaf:
+            return False
+        arrival = repeated.read(data, self._line)
+        if arrival is None or self._line.draining:
+            return False
+        self._tries = _TRIES
+        self.heads += 1
+        self.ready.append(arrival)
+        return True
+
     def read(self, data: bytes | memoryview) -> None:
         """Take what came."""
         parser = self._parser
         if self.deaf or parser is None:
             return
+        is_new, heads = self._tries > 0 and self.current is None and self._size == 0, self.heads
         self._size += len(data)
         rest = None
         try:
@@ -87,6 +108,9 @@ class RequestReader:
             self._after_upgrade(rest)
         elif self._size > LINE_LIMIT:
             self._check_unfinished()
+        if is_new and self.heads == heads + 1:
+            self._tries -= 1
+            self._repeated = remembered(bytes(data), self.ready[-1])
         arrival = self.current
         if arrival is not None and arrival.left >= LARGE and not arrival.upgrade:
             self.beside = True
@@ -119,6 +143,7 @@ class RequestReader:
         self.ready.clear()
         self.current = None
         self._parser = None
+        self._repeated = None
 
     # The parser's callbacks.
 
