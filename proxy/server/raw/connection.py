@@ -31,6 +31,8 @@ from proxy.server.refusals import (
 if TYPE_CHECKING:
     from proxy.core.ports import Answer
 
+IDLE = 5.0
+"""Seconds without a request after which nothing is kept of the last one."""
 HIGH = 64 * 1024
 """Bytes received and not taken above which receiving is paused."""
 
@@ -280,6 +282,8 @@ class Connection(asyncio.Protocol):
             self.end()
         elif now - self._since > KEEP_ALIVE:
             self.end()
+        elif now - self._since > IDLE:
+            reader.forget()
 
     def _watch_body(self, arrival: Arrival, now: float) -> None:
         self._last = None

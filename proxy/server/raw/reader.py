@@ -137,13 +137,17 @@ class RequestReader:
             self.on_message_complete()
         return until
 
+    def forget(self) -> None:
+        """Let go of the head that came last, with the key in it."""
+        self._repeated, self._tries = None, _TRIES
+
     def close(self) -> None:
         """The connection is gone: let go of what refers to it."""
         self.deaf = True
         self.ready.clear()
         self.current = None
         self._parser = None
-        self._repeated = None
+        self.forget()
 
     # The parser's callbacks.
 

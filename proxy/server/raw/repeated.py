@@ -13,7 +13,6 @@ _LONGEST = 4096
 _DIGITS = 9
 """Most of a length: larger bodies never come in one piece with their head."""
 _END = b"\r\n\r\n"
-_VERSION = b" HTTP/1.1"
 
 
 class RepeatedHead:
@@ -83,8 +82,6 @@ def remembered(data: bytes, first: Arrival) -> RepeatedHead | None:
     if end < 0 or not _is_plain(first):
         return None
     line = data[: data.find(b"\r\n")]
-    if line.count(b" ") != 2 or not line.endswith(_VERSION):
-        return None
     if data[:end] != b"\r\n".join((line, *map(b": ".join, fields))):
         return None
     number = [name.lower() for name, _ in fields].index(b"content-length")
@@ -95,6 +92,4 @@ def remembered(data: bytes, first: Arrival) -> RepeatedHead | None:
 
 def _is_plain(first: Arrival) -> bool:
     """Whether another may follow, and its length alone tells where it ends."""
-    if first.upgrade or not (first.keep_alive and first.http_1_1):
-        return False
-    return "content-length" in first.headers
+    return first.keep_alive and first.http_1_1 and "content-length" in first.headers

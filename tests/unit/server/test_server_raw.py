@@ -9,7 +9,7 @@ import pytest
 
 from proxy.server.out import HttpOut
 from proxy.server.ports import Request
-from proxy.server.raw.connection import HIGH, Connection
+from proxy.server.raw.connection import HIGH, IDLE, Connection
 from proxy.server.raw.connections import RawConnections
 from proxy.server.refusals import KEEP_ALIVE, SLOW
 from tests.fakes.wire import FakeAnswer
@@ -238,6 +238,21 @@ async def test_who_never_reads_an_answer_that_is_waited_with_is_dropped() -> Non
 def swept(connection: Connection, *times: float) -> None:
     for now in times:
         connection.sweep(now)
+
+
+async def test_an_idle_connection_forgets_the_key(caller: Caller) -> None:
+    caller.may_answer.set()
+    await caller.send(POST % (1, 2) + b"{}")
+    reader = caller.connection._reader
+    assert reader._repeated is not None
+    swept(caller.connection, 100, 100 + IDLE)
+    assert reader._repeated is not None
+    swept(caller.connection, 101 + IDLE)
+    assert reader._repeated is None
+    for _ in range(2):
+        await caller.send(POST % (2, 2) + b"{}")
+        assert reader._repeated is not None, "the next ones are known again"
+    assert caller.served == ["/1", "/2", "/2"]
 
 
 async def test_idle_connections_end(caller: Caller) -> None:
