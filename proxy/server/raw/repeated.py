@@ -52,10 +52,10 @@ class RepeatedHead:
         end = data.find(b"\r", at, at + _DIGITS + 1)
         if end <= at or not data.startswith(behind, end):
             return None
-        digits, body = data[at:end], data[end + len(behind) :]
-        if not digits.isdigit() or int(digits) != len(body):
+        digits, body = data[at:end], end + len(behind)
+        if not digits.isdigit() or int(digits) != len(data) - body:
             return None
-        return self._arrival(digits, body, connection)
+        return self._arrival(digits, data[body:], connection)
 
     def _arrival(self, digits: bytes, body: bytes, connection: Feeder) -> Arrival:
         headers, fields = self._headers, self._fields
