@@ -29,7 +29,7 @@ from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import Known, Vendor
 from proxy.telemetry.otlp_http import pack
-from proxy.telemetry.span_request import SpanRequest
+from proxy.telemetry.span_request import SpanRequest, framed
 from proxy.telemetry.traces import Spans
 from proxy.usage.segments import list_segments, read_batch
 from proxy.usage.shipper import ShipperOptions
@@ -132,7 +132,11 @@ def rows_of_parts(folder: Path, count: int) -> Iterator[tuple[str, Step | None, 
         lambda: deque(map(gen_ai.observe, records), 0),
         lambda: deque(map(gen_ai.observe_lot, lots), 0),
     )
-    yield "spans as bytes", lambda: bodies(records), lambda: bodies_of_lots(lots)
+    yield (
+        "spans as bytes",
+        lambda: deque(bodies(records), 0),
+        lambda: deque(bodies_of_lots(lots), 0),
+    )
     yield "gzip, where they travel", lambda: deque(map(pack, bodies(records)), 0), None
     (folder / "worker-0-1760000000000-1-0001.seg").write_bytes(b"".join(lines))
     (segment,) = list_segments(folder)
@@ -160,21 +164,17 @@ _SPANS = Spans(("gen_ai", "openinference"), _VENDORS)
 _REQUEST = SpanRequest(Resource(), InstrumentationScope(name="llm-proxy"))
 
 
-def bodies(records: Sequence[UsageRecord]) -> list[bytes]:
-    """Exports, each of as many spans as are sent together."""
-    return [
-        _REQUEST.of([span for record in some for span in _SPANS.of(record)])
-        for some in _batches(records, BATCH // 2)
-    ]
+def bodies(records: Sequence[UsageRecord]) -> Iterator[bytes]:
+    """Exports, each of as many spans as are sent together; one at a time, as they are sent."""
+    for some in _batches(records, BATCH // 2):
+        yield _REQUEST.of([framed(span) for record in some for span in _SPANS.of(record)])
 
 
-def bodies_of_lots(lots: Sequence[Lot]) -> list[bytes]:
+def bodies_of_lots(lots: Sequence[Lot]) -> Iterator[bytes]:
     """The same of lots, about as many."""
     some = max(1, len(lots) * BATCH // 2 // sum(map(len, lots)))
-    return [
-        _REQUEST.of([span for lot in piece for span in _SPANS.of_lot(lot)[0]])
-        for piece in _batches(lots, some)
-    ]
+    for piece in _batches(lots, some):
+        yield _REQUEST.of([span for lot in piece for span in _SPANS.of_lot(lot)[0]])
 
 
 def measure(folder: Path, count: int) -> list[list[str]]:

@@ -25,7 +25,7 @@ from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.options import Pace
 from proxy.telemetry.sampling import Sampling
 from proxy.telemetry.span_queue import SpanQueue, Waiting, spans_in
-from proxy.telemetry.span_request import SpanRequest
+from proxy.telemetry.span_request import SpanRequest, framed
 from proxy.telemetry.traces import Spans
 from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
@@ -118,32 +118,36 @@ class Exporter:
                 await self._deliver(self.queue.take())
 
     async def _deliver(self, waiting: Sequence[Waiting]) -> None:
-        spans = [span for each in waiting for span in self._spans_of(each)]
+        told: list[bytes] = []
+        spans = sum([self._tell(told, each) for each in waiting])
         if not spans:
             return
         exported = rejected = 0
         try:
-            verdict = await self._persist(self._request.of(spans))
+            verdict = await self._persist(self._request.of(told))
             if isinstance(verdict, Taken):
-                rejected = min(verdict.rejected, len(spans))
-                exported = len(spans) - rejected
+                rejected = min(verdict.rejected, spans)
+                exported = spans - rejected
         finally:  # Cancelled or not, each span is counted once.
             self.spans["exported"] += exported
             self.spans["rejected"] += rejected
-            self.spans["failed"] += len(spans) - exported - rejected
+            self.spans["failed"] += spans - exported - rejected
 
-    def _spans_of(self, waiting: Waiting) -> list[bytes]:
+    def _tell(self, told: list[bytes], waiting: Waiting) -> int:
+        """Add the spans of what waited, `framed`; return how many."""
         if isinstance(waiting, Lot):
-            spans, left = self._make.of_lot(waiting)
-            for numbers in left:
-                spans += self._spans_of(waiting.whole(numbers))
-            return spans
+            pieces, left = self._make.of_lot(waiting)
+            told += pieces
+            rest = sum([self._tell(told, waiting.whole(numbers)) for numbers in left])
+            return spans_in(waiting) - 2 * len(left) + rest
         try:
-            return self._make.of(waiting)
+            spans = self._make.of(waiting)
         except (ValueError, TypeError) as error:  # Bad ids, or a number that no int64 holds.
             log.debug("%s has no spans: %s", waiting.id, error)
             self.spans["malformed"] += spans_in(waiting)
-            return []
+            return 0
+        told += map(framed, spans)
+        return len(spans)
 
     async def _persist(self, body: bytes) -> Verdict:
         """Send, again and again while the collector says later and patience lasts."""

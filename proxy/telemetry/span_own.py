@@ -60,7 +60,8 @@ class Own:
 
     def of_request(self, told: list[bytes], record: UsageRecord, common: Common) -> None:
         """Add what the SERVER span says."""
-        told += common
+        name, context, money = common
+        told += (name, money)
         if record.bytes_in:
             told.append(SIZE_IN.whole(int64(record.bytes_in)))
         if record.bytes_out:
@@ -73,6 +74,7 @@ class Own:
             told.append(_labels(record))
         if self._openinference and record.content is not None:
             told.append(attributes(_values(record.content)))
+        told.append(context)
 
     def of_attempt(
         self,
@@ -83,22 +85,30 @@ class Own:
         content: Content | None,
     ) -> None:
         """Add what a CLIENT span says."""
-        usage, cost = attempt.usage, attempt.cost
+        cost = attempt.cost
         name, context, money = common
         told.append(name)
         if cost is not None:
             told.append(money if cost.total == record.cost else _money(cost.total))
-        if record.operation not in GEN_AI_OPERATIONS:
-            return
+        if record.operation in GEN_AI_OPERATIONS:
+            self._add_answer(told, record, attempt, content)
+            told.append(context)
+
+    def _add_answer(
+        self,
+        told: list[bytes],
+        record: UsageRecord,
+        attempt: AttemptRecord,
+        content: Content | None,
+    ) -> None:
+        usage, cost = attempt.usage, attempt.cost
         if self._gen_ai:
             if record.stream and attempt.first_byte is not None:
                 told.append(FIRST_CHUNK.real((attempt.first_byte - attempt.started) / MICRO))
             if record.session is not None:
                 told.append(attribute("gen_ai.conversation.id", record.session))
-        if self._openinference:
-            told.append(context)
-            if cost is not None:
-                _add_costs(told, cost)
+        if self._openinference and cost is not None:
+            _add_costs(told, cost)
         if usage is not None:
             self._add_usage(told, usage)
         if content is not None:

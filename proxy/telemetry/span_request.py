@@ -2,6 +2,8 @@
 
     ExportTraceServiceRequest.resource_spans ← ResourceSpans.scope_spans ← ScopeSpans.spans
 
+What a span is in a request is said by `framed`.
+
 Resource and scope are the same in all requests: encoded once.
 """
 
@@ -14,7 +16,15 @@ from proxy.telemetry.otlp_bytes import message, varint
 
 _RESOURCE_SPANS = b"\x0a"
 _RESOURCE, _SCOPE_SPANS = b"\x0a", b"\x12"
-_SCOPE, _SPAN = b"\x0a", b"\x12"
+_SCOPE = b"\x0a"
+
+FRAME = b"\x12"
+"""Before the length of a span."""
+
+
+def framed(span: bytes) -> bytes:
+    """An encoded `Span` as requests have it."""
+    return message(FRAME, span)
 
 
 class SpanRequest:
@@ -27,10 +37,8 @@ class SpanRequest:
         self._scope = message(_SCOPE, scope.SerializeToString())
 
     def of(self, spans: Iterable[bytes]) -> bytes:
-        """The request for these encoded spans."""
-        parts = [self._scope]
-        for span in spans:
-            parts += (_SPAN, varint(len(span)), span)
+        """The request for these spans, each `framed`."""
+        parts = (self._scope, *spans)
         size = sum(map(len, parts))
         scope_spans = _SCOPE_SPANS + varint(size)
         size += len(self._resource) + len(scope_spans)

@@ -20,9 +20,9 @@ from proxy.telemetry.conventions import GEN_AI_OPERATIONS, ROUTES
 from proxy.telemetry.options import Vendor
 from proxy.telemetry.otlp_bytes import attributes, message, utf8, varint
 from proxy.telemetry.span_attributes import Kind, Words, kind_of_attempt, kind_of_request
-from proxy.telemetry.span_lot import LotSpans
+from proxy.telemetry.span_lot import LotSpans, Shapes
 from proxy.telemetry.span_own import Common, Own
-from proxy.telemetry.span_start import OF_REMOTE, PARENT_ID, ROOT, beginning, id_of, made_up
+from proxy.telemetry.span_start import OF_REMOTE, ROOT, beginning, id_of, made_up
 from proxy.wire.brief import Numbers
 from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
@@ -41,8 +41,8 @@ class Spans:
     def __init__(self, names: Collection[str], vendors: Mapping[str, Vendor]) -> None:
         self._words = Words(names, vendors)
         self._own = Own(names)
-        self._names = names
         self._kept: dict[Kind, bytes] = {}
+        self._shapes = Shapes(names)
 
     def of(self, record: UsageRecord) -> list[bytes]:
         """The spans of a record that has ids, each an encoded `Span`. Raises ValueError (BadIds, a
@@ -50,33 +50,32 @@ class Spans:
         trace, server = id_of(record.trace, 16), id_of(record.span, 8)
         common = self._own.common(record)
         spans = [self._server(record, trace, server, common)]
-        parent = PARENT_ID + server
         for number, attempt in enumerate(record.attempts, 1):
             own = attempt.span
             span = id_of(own, 8) if own is not None else made_up(server, number)
             alike = self._of_attempt(record, attempt, number)
             begun, ended = attempt.started, max(attempt.started, attempt.ended)
-            head = beginning(trace, span, record.at + begun, record.at + ended)
+            head = beginning(trace, span, server, record.at + begun, record.at + ended)
             content = record.content if number == len(record.attempts) else None
-            told = [head, parent, alike]
+            told = [head]
             self._own.of_attempt(told, record, attempt, common, content)
+            told.append(alike)
             spans.append(b"".join(told))
         return spans
 
     def of_lot(self, lot: Lot) -> tuple[list[bytes], list[Numbers]]:
-        """The spans of the records of a lot, and those that `of` has to be asked about."""
+        """The spans of the records of a lot, `framed` and in pieces, and those that `of` has to be
+        asked about."""
         first = lot.first
         server, client = self._of_request(first), self._of_attempt(first, first.attempts[0], 1)
-        return LotSpans(lot, server, client, self._names).made()
+        return LotSpans(lot, server, client, self._shapes).made()
 
     def _server(self, record: UsageRecord, trace: bytes, span: bytes, common: Common) -> bytes:
-        alike = self._of_request(record)
-        flags = ROOT
-        if record.parent is not None:
-            flags = b"%b%b%b" % (OF_REMOTE, PARENT_ID, id_of(record.parent, 8))
-        head = beginning(trace, span, record.at, record.at + record.done)
-        told = [head, flags, alike]
+        parent = id_of(record.parent, 8) if record.parent is not None else None
+        head = beginning(trace, span, parent, record.at, record.at + record.done)
+        told = [head, ROOT if parent is None else OF_REMOTE]
         self._own.of_request(told, record, common)
+        told.append(self._of_request(record))
         return b"".join(told)
 
     def _of_request(self, record: UsageRecord) -> bytes:

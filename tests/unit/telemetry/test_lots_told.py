@@ -8,39 +8,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.telemetry.attributes import LONGEST
 from proxy.telemetry.gen_ai_metrics import GenAiMetrics
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.options import MetricsOptions, Names
 from proxy.telemetry.sampling import Sampling
+from proxy.telemetry.span_layout import KEPT, Layouts
 from proxy.telemetry.span_queue import SpanQueue
+from proxy.telemetry.span_request import framed
 from proxy.telemetry.telemetry import Telemetry
 from proxy.telemetry.traces import Spans
+from proxy.wire.brief import Numbers, Standing
 from proxy.wire.lots import Lot
 from tests.examples import examples
 from tests.unit.telemetry.exporting import exporting
 from tests.unit.telemetry.pages import samples, total, value
 from tests.unit.telemetry.records import KNOWN, VENDORS, record
-from tests.unit.wire_usage.usual import LOTS, STANDING, briefs, numbers
+from tests.unit.wire_usage.usual import (
+    LOTS,
+    STANDING,
+    STANDINGS,
+    WELL_FORMED,
+    briefs,
+    numbers,
+)
 
 NAMES: list[tuple[Names, ...]] = [("gen_ai", "openinference"), ("gen_ai",), ("openinference",), ()]
 
 
-def one_by_one(spans: Spans, lot: Lot) -> tuple[list[bytes], list[str]]:
-    """The spans of its records, and the ids of those that have none."""
-    made: list[bytes] = []
-    none: list[str] = []
-    for each in lot.numbers:
-        try:
-            made += spans.of(lot.whole(each))
-        except (ValueError, TypeError):
-            none.append(each.id)
-    return made, none
-
-
-def in_a_lot(spans: Spans, lot: Lot) -> tuple[list[bytes], list[str]]:
-    made, left = spans.of_lot(lot)
-    rest, none = one_by_one(spans, Lot(lot.standing, left)) if left else ([], [])
-    return made + rest, none
+def one_by_one(spans: Spans, lot: Lot, without: Sequence[Numbers] = ()) -> bytes:
+    """The spans of its records, but of some."""
+    taken = [lot.whole(each) for each in lot.numbers if not any(each is one for one in without)]
+    return b"".join([framed(span) for each in taken for span in spans.of(each)])
 
 
 @pytest.mark.parametrize("names", NAMES)
@@ -49,17 +48,55 @@ def in_a_lot(spans: Spans, lot: Lot) -> tuple[list[bytes], list[str]]:
 def test_spans_are_the_same_bytes(names: tuple[Names, ...], lots: list[Lot]) -> None:
     spans, reference = Spans(names, VENDORS), Spans(names, VENDORS)
     for lot in lots:
-        made, none = in_a_lot(spans, lot)
-        expected, without = one_by_one(reference, lot)
-        assert sorted(made) == sorted(expected)
-        assert none == without
+        made, left = spans.of_lot(lot)
+        assert b"".join(made) == one_by_one(reference, lot, left)
 
 
-def test_usual_records_are_left_to_nobody() -> None:
+@pytest.mark.parametrize("names", NAMES)
+@settings(max_examples=examples(60))
+@given(STANDINGS, st.lists(WELL_FORMED, min_size=1, max_size=20))
+def test_what_is_well_formed_is_left_to_nobody(
+    names: tuple[Names, ...], standing: Standing, several: list[Numbers]
+) -> None:
     """Else the quick way would be right because it is never gone."""
-    lot = Lot(STANDING, [numbers(1), numbers(2, parent="b" * 16), numbers(3, output=0, cost=0)])
-    made, left = Spans(("gen_ai", "openinference"), VENDORS).of_lot(lot)
-    assert (len(made), left) == (6, [])
+    lot, spans = Lot(standing, several), Spans(names, VENDORS)
+    made, left = spans.of_lot(lot)
+    assert left == []
+    assert b"".join(made) == one_by_one(spans, lot)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"at": -1},
+        {"started": -1},
+        {"done": 100},
+        {"at": 1 << 62},
+        {"bytes_in": 1 << 63},
+        {"id": ""},
+        {"id": "x" * (LONGEST + 1)},
+        {"id": "x" * 20_000},
+        {"parent": "0" * 16},
+        {"attempt": " " * 2 + "a" * 14},
+        {"trace": "a" * 30, "attempt": "a" * 18},
+    ],
+)
+def test_what_is_odd_is_left(changes: dict[str, object]) -> None:
+    odd = numbers(2, **changes)
+    lot = Lot(STANDING, [numbers(1), odd, numbers(3)])
+    for names in NAMES:
+        spans = Spans(names, VENDORS)
+        made, left = spans.of_lot(lot)
+        assert left == [odd]
+        usual = Lot(STANDING, [numbers(1), numbers(3)])
+        assert b"".join(made) == one_by_one(spans, usual)
+
+
+def test_layouts_are_bounded() -> None:
+    layouts = Layouts(gen_ai=True, openinference=True, stream=False)
+    for name in range(1, KEPT + 10):
+        assert layouts[False, name, 1, 0, 0, 1, 1, 1] is layouts[False, name, 1, 0, 0, 1, 1, 1]
+        assert len(layouts) <= KEPT
 
 
 @pytest.mark.parametrize("size", [2, 300])

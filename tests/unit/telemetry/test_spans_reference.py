@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from proxy.telemetry import traces
 from proxy.telemetry.attributes import fill
 from proxy.telemetry.options import Names
-from proxy.telemetry.span_request import SpanRequest
+from proxy.telemetry.span_request import SpanRequest, framed
 from proxy.telemetry.traces import Spans
 from proxy.wire.record import AttemptRecord, Content, Cost, Outcome, Usage, UsageRecord, UsageSource
 from tests.examples import examples
@@ -169,4 +169,7 @@ def test_a_request_is_what_protobuf_makes_of_the_same_spans() -> None:
             ResourceSpans(resource=resource, scope_spans=[ScopeSpans(scope=scope, spans=spans)])
         ]
     )
-    assert ExportTraceServiceRequest.FromString(SpanRequest(resource, scope).of(made)) == whole
+    assert (
+        ExportTraceServiceRequest.FromString(SpanRequest(resource, scope).of(map(framed, made)))
+        == whole
+    )

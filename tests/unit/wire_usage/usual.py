@@ -48,6 +48,22 @@ NUMBERS = st.tuples(
 ).map(lambda parts: msgspec.convert(parts, Numbers))
 LOTS = st.builds(Lot, STANDINGS, st.lists(NUMBERS, min_size=1, max_size=6))
 
+_STARTED = st.sampled_from([0, 1, 150, 70_000])
+_MORE = COUNTS | st.integers(0, 100_000)
+WELL_FORMED = st.tuples(
+    st.sampled_from(["req_1", "req_" + "a" * 32, "ü", 'q"', "x" * 700]),
+    st.integers(AT, AT + 2 * HOUR) | st.just(0),
+    st.integers(70_000, 1 << 40),
+    *[_MORE] * 6,
+    _STARTED,
+    *[_MORE] * 5,
+    _id(16),
+    _id(32),
+    _id(16),
+    st.none() | _id(16),
+).map(lambda parts: msgspec.convert(parts, Numbers))
+"""Nothing is wrong with their ids and times."""
+
 
 def briefs(lot: Lot) -> list[Brief]:
     """Its records, as a reader gives them."""
