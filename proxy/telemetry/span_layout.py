@@ -41,7 +41,7 @@ _Field = tuple[bytes, str]
 _NOTHING: _Field = (b"", "0s")
 """Takes any bytes."""
 _FRAME: _Field = (FRAME, "2s")
-"""The length of nearly any span."""
+"""The length of a span of 128 bytes, which any has, to 4,095."""
 _BEGINNING = 4
 """Fields up to the times."""
 _TOKENS = 5

@@ -63,7 +63,7 @@ class LotSpans:
         for numbers in self._numbers:
             try:
                 spans += self._pair(numbers)
-            except (ValueError, TypeError, IndexError, StructError):
+            except (ValueError, TypeError, IndexError, StructError):  # Also one beyond `SHORT`.
                 left.append(numbers)
         return spans, left
 
