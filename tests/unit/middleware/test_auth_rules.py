@@ -14,6 +14,7 @@ from proxy.core.caller import UNKNOWN, Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.steps import take
 from proxy.middleware.auth import auth
+from proxy.wire.recalled import Recalled
 from tests.fakes.caller import FakeIncoming
 from tests.fakes.exchange import exchange, runtime
 
@@ -74,6 +75,25 @@ async def test_without_networks_the_address_does_not_matter() -> None:
     x = asked(CALLER, None)
     await take(auth, x)
     assert x.caller is CALLER
+
+
+async def test_a_key_that_was_seen_before_is_asked_about_again() -> None:
+    recalled = Recalled()
+    for caller in (CALLER, replace(CALLER, blocked=True), CALLER):
+        x = asked(caller)
+        x.incoming.recalled = recalled
+        if caller.blocked:
+            with pytest.raises(AccessDenied):
+                await take(auth, x)
+        else:
+            await take(auth, x)
+            assert x.caller is caller
+        assert recalled.digest == fingerprint(KEY)
+    x = asked(CALLER)
+    x.incoming.recalled = recalled
+    x.runtime = runtime({}, callers={})
+    with pytest.raises(NotAuthenticated):
+        await take(auth, x)
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])

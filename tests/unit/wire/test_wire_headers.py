@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.headers import Pairs, to_caller, to_vendor, value, without
+from proxy.wire.headers import CallerFields, Pairs, to_caller, to_vendor, value, without
+from proxy.wire.recalled import Recalled
 
 HOP_BY_HOP = (
     *("Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding"),
@@ -76,3 +77,13 @@ def test_value_and_without() -> None:
     assert value(fields, b"a") == b"1"
     assert value(fields, b"c") is None
     assert without(fields, b"a") == [(b"b", b"2")]
+
+
+def test_what_was_kept_before_is_kept_again() -> None:
+    recalled, raw = Recalled(), [(b"Host", b"x"), (b"A", b"1"), (b"B", b"2"), (b"x-api-key", b"k")]
+    all_of_them, but_a = CallerFields(frozenset()), CallerFields(frozenset((b"a",)))
+    for judge, kept in ((all_of_them, [*raw[1:3]]), (but_a, [raw[2]]), (all_of_them, [*raw[1:3]])):
+        for _ in range(2):
+            found = judge.kept_again(raw, recalled)
+            assert found == kept == judge.kept_again(raw, None) == judge.kept(raw)
+            found.append((b"ours", b"to add"))
