@@ -133,9 +133,10 @@ def _frame(data: str) -> bytes:
     return b"%x\r\n%s\r\n" % (len(event), event)
 
 
-def _chunk(delta: str, finish: str = "null") -> str:
+def _chunk(delta: str, finish: str = "null", *, usage: bool = False) -> str:
+    """`usage`: it was asked for, and is null until the last chunk, which says it."""
     choice = f'{{"index":0,"delta":{{{delta}}},"logprobs":null,"finish_reason":{finish}}}'
-    return _CHUNK.format(choices=choice, rest="")
+    return _CHUNK.format(choices=choice, rest=',"usage":null' if usage else "")
 
 
 def _text_delta(number: int, more: str) -> str:
@@ -157,14 +158,16 @@ class Frames:
     """The numbered frames of streams, made once and shared by all of them."""
 
     def __init__(self) -> None:
-        self._frames: dict[tuple[int, bool], list[bytes]] = {}
+        self._frames: dict[tuple[int, bool, bool], list[bytes]] = {}
 
-    def up_to(self, count: int, more: int = 0, *, tools: bool = False) -> list[bytes]:
+    def up_to(
+        self, count: int, more: int = 0, *, tools: bool = False, usage: bool = False
+    ) -> list[bytes]:
         """A list of at least `count` frames, each ready to be written."""
-        frames = self._frames.setdefault((more, tools), [])
+        frames = self._frames.setdefault((more, tools, usage), [])
         delta = _call_delta if tools else _text_delta
         for number in range(len(frames), count):
-            frames.append(_frame(_chunk(delta(number, "." * more))))
+            frames.append(_frame(_chunk(delta(number, "." * more), usage=usage)))
         return frames
 
 
@@ -174,12 +177,13 @@ def stream_end(chunks: int, *, usage: bool, tools: bool = False) -> bytes:
     if not tools:
         return end
     closing = '"tool_calls":[{"index":0,"function":{"arguments":"\\"}"}}]'
-    return _frame(_chunk(closing)) + end
+    return _frame(_chunk(closing, usage=usage)) + end
 
 
 def end_of_stream(usage: str | None, *, tools: bool = False) -> bytes:
     """The same with this usage, or none."""
-    frames = [_frame(_chunk("", '"tool_calls"' if tools else '"stop"'))]
-    if usage is not None:
+    asked = usage is not None
+    frames = [_frame(_chunk("", '"tool_calls"' if tools else '"stop"', usage=asked))]
+    if asked:
         frames.append(_frame(_CHUNK.format(choices="", rest=f',"usage":{usage}')))
     return b"".join([*frames, _frame("[DONE]"), b"0\r\n\r\n"])

@@ -167,8 +167,9 @@ class VendorConnection(asyncio.Protocol):
             self._answer_ordered(wanted, plan, body)
         elif answers.wants_stream(body):
             steps, tools = _plan(plan, body), answers.wants_tools(body)
-            end = answers.stream_end(steps.chunks, usage=answers.wants_usage(body), tools=tools)
-            self._begin(steps, end, tools=tools)
+            usage = answers.wants_usage(body)
+            end = answers.stream_end(steps.chunks, usage=usage, tools=tools)
+            self._begin(steps, end, tools=tools, usage=usage)
         else:
             self.write(answers.TOOLS if answers.wants_tools(body) else answers.CHAT)
 
@@ -176,15 +177,18 @@ class VendorConnection(asyncio.Protocol):
         if (refusal := order.refusal) is not None:
             self.write(refusal)
         elif answers.wants_stream(body):
-            self._begin(_plan(plan, body), order.stream_end(asked=answers.wants_usage(body)))
+            usage = answers.wants_usage(body)
+            self._begin(_plan(plan, body), order.stream_end(asked=usage), usage=usage)
         else:
             self.write(order.plain())
             if order.cut:
                 self.hang_up()
 
-    def _begin(self, plan: answers.Plan, end: bytes | None, *, tools: bool = False) -> None:
+    def _begin(
+        self, plan: answers.Plan, end: bytes | None, *, tools: bool = False, usage: bool = False
+    ) -> None:
         self.write(answers.STREAM_HEAD)
-        frames = self._frames.up_to(plan.chunks, plan.more, tools=tools)
+        frames = self._frames.up_to(plan.chunks, plan.more, tools=tools, usage=usage)
         self._stream = _Stream(self, plan, frames, end)
         self._pacer.add(self._stream, plan.delay)
 

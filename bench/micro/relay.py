@@ -22,7 +22,7 @@ from proxy.wire.continuation import Sent
 from proxy.wire.sse import WithoutUsage
 
 _BODY = chat_body(1, "gpt-4o", stream=True)
-_EVENTS = events(100)
+_EVENTS = events(100, usage=True)
 _END = ending(usage=True)
 _HEADERS = [(b"content-type", b"text/event-stream")]
 _JSON = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(CHAT_BODY))]

@@ -14,6 +14,7 @@ from proxy.wire.sse import WholeEvents, WithoutUsage
 from proxy.wire.tail import Tail, ends_in_error, is_whole, says_end
 
 _ONE = events(1)[0]
+_NULL = events(1, usage=True)[0]
 _HALF = (_ONE[: len(_ONE) // 2], _ONE[len(_ONE) // 2 :])
 _TWENTY = b"".join(events(20))
 
@@ -41,6 +42,7 @@ def measure(rounds: int = 25) -> list[Row]:
 
     for kind in (WholeEvents, WithoutUsage):
         add("an event", lambda framing: framing.feed(_ONE), kind)
+        add("an event, usage null", lambda framing: framing.feed(_NULL), kind)
         add("an event in two reads", _halves, kind)
         add("20 events", lambda framing: framing.feed(_TWENTY), kind)
         add("the end", lambda framing: framing.feed(ending(usage=True)), kind)

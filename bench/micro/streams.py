@@ -5,9 +5,9 @@ from bench.answers import Frames, end_of_stream
 _USAGE = '{"prompt_tokens":230,"completion_tokens":100,"total_tokens":330}'
 
 
-def events(count: int) -> list[bytes]:
-    """Chunks without HTTP's framing."""
-    return [_unframed(frame) for frame in Frames().up_to(count)[:count]]
+def events(count: int, *, usage: bool = False) -> list[bytes]:
+    """Chunks without HTTP's framing. `usage`: it was asked for, and is null so far."""
+    return [_unframed(frame) for frame in Frames().up_to(count, usage=usage)[:count]]
 
 
 def ending(*, usage: bool) -> bytes:

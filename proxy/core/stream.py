@@ -60,9 +60,11 @@ class AnswerStream:
         "_length",
         "_opening",
         "_out",
+        "_plain",
         "_reply",
         "_sent",
         "_size",
+        "_tail",
         "_transcript",
         "_x",
         "failure",
@@ -86,7 +88,9 @@ class AnswerStream:
         self._answer = answer
         self._out = out
         self._inflate = inflate
+        self._tail = x.tail
         self._events: WholeEvents | None = None
+        self._plain: WholeEvents | None = None  # The same, where nothing else reads the stream.
         self._held: list[bytes] | None = None
         self._size = 0
         self._end = StreamEnd.FRAMING
@@ -99,21 +103,7 @@ class AnswerStream:
         self.failure: UpstreamError | None = None  # Which we found ourselves.
         waits = False  # Until its opening is known.
         if reply.head.is_events and (inflate or reply.head.coding is None):
-            first = x.filters[0] if x.filters else None
-            self._events = first if isinstance(first, WholeEvents) else WholeEvents()
-            if first is not self._events:
-                x.filters.insert(0, self._events)
-            self._end = x.operation.stream_end
-            self._transcript = x.runtime.tokens.listen(x)
-            if self._transcript is not None:
-                x.watch(self._transcript.feed)
-                if carries_on and sent is not None and x.attempts[-1].rescue == "restart":
-                    self._transcript.feed(said_again(sent))  # Its vendor says that, too.
-            if not carries_on and x.tries is not None and x.tries.has_more:
-                self._open_later()
-                waits = True
-            if sent is not None and not carries_on:
-                x.watch(sent.feed)
+            waits = self._read_events(carries_on=carries_on)
         if carries_on:
             out.go_on(answer)
         elif reply.head.is_json:
@@ -121,12 +111,46 @@ class AnswerStream:
         elif not waits:
             self._start()
 
+    def _read_events(self, *, carries_on: bool) -> bool:
+        """Make ready for a stream of events; whether its opening waits for content."""
+        x, sent = self._x, self._sent
+        first = x.filters[0] if x.filters else None
+        self._events = first if isinstance(first, WholeEvents) else WholeEvents()
+        if first is not self._events:
+            x.filters.insert(0, self._events)
+        self._end = x.operation.stream_end
+        self._transcript = x.runtime.tokens.listen(x)
+        if self._transcript is not None:
+            x.watch(self._transcript.feed)
+            if carries_on and sent is not None and x.attempts[-1].rescue == "restart":
+                self._transcript.feed(said_again(sent))  # Its vendor says that, too.
+        if carries_on:
+            return False
+        waits = x.tries is not None and x.tries.has_more
+        if waits:
+            self._open_later()
+        if sent is not None:
+            x.watch(sent.feed)
+        return waits
+
     def sink(self, data: bytes) -> None:
         """One read from the vendor."""
+        if self._plain is None:
+            self._sieve(data)
+            return
+        self._tail.feed(data)
+        data = self._plain.feed(data)
+        if data and says_end(data, self._end):
+            data = self._last_piece(data)
+        if data:
+            self._out.write(data)
+
+    def _sieve(self, data: bytes) -> None:
+        """The same where more is to be done than to pass on."""
         if self._inflate is not None:
             data = self._inflate.feed(data)
         x = self._x
-        x.tail.feed(data)
+        self._tail.feed(data)
         try:
             for decoder in x.filters:
                 data = decoder.feed(data)
@@ -138,13 +162,9 @@ class AnswerStream:
         if data:
             if self._sent is not None and not x.finished and tells_error(data):
                 raise self._told(data_of_error(data))
-            if says_end(data, self._end) or x.tail.total == self._length:
+            if says_end(data, self._end) or self._tail.total == self._length:
                 data = self._last_piece(data)
-                if not data:
-                    return
-            if self._held is None and not x.watchers:
-                self._out.write(data)
-            else:
+            if data:
                 self._emit(data)
 
     @property
@@ -157,15 +177,14 @@ class AnswerStream:
         """Whether the stream itself has said that it is at its end."""
         if self.failure is not None or self._end is StreamEnd.FRAMING:
             return False
-        return is_whole(self._x.tail.last(), self._end)
+        return is_whole(self._tail.last(), self._end)
 
     async def finish(self) -> None:
         """The vendor's body ended where it should. Raises Cut if the stream says otherwise."""
-        x = self._x
         if self._counting is not None:
             await self._counting
         forgot_done = False
-        if not is_whole(last := x.tail.last(), self._end):
+        if not is_whole(last := self._tail.last(), self._end):
             forgot_done = self._end is StreamEnd.DONE and lacks_only_done(last)
             if not forgot_done:
                 raise Cut("the vendor's stream ended before its last event")
@@ -262,6 +281,7 @@ class AnswerStream:
             self._complete()
             return data
         late = HeldBack(data)
+        self._plain = None
         x.filters.append(late)  # What may follow queues up behind it.
         self._counting = Tasks().spawn(self._count(said, late), name=f"count {x.id}")
         return b""
@@ -272,7 +292,7 @@ class AnswerStream:
         x = self._x
         if x.error is not None:
             return  # Said before.
-        if x.finished or not x.attempts or not ends_in_error(last := x.tail.last(), self._end):
+        if x.finished or not x.attempts or not ends_in_error(last := self._tail.last(), self._end):
             x.complete()
             return
         x.error = error = _refused(data_of_error(last))
@@ -332,9 +352,12 @@ class AnswerStream:
         self._out.write(data)
 
     def _start(self) -> None:
-        changes = self._x.filters or self._inflate or self._sent is not None
+        x = self._x
+        changes = x.filters or self._inflate or self._sent is not None
         length = None if changes else self._reply.head.length
         self._out.start(self._reply.status, self._reply.headers, self._answer, length)
+        if not (x.watchers or self._inflate or self._sent) and self._length is None:
+            self._plain = self._events if len(x.filters) == 1 else None
 
 
 def refuse_unfinished(x: Exchange, reply: Reply, body: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from proxy.base.clock import wall
 from proxy.base.errors import InternalError, ProxyError
 from proxy.core.ports import Answer, RawHeaders
+from proxy.wire.chunked import chunk
 from proxy.wire.errors import envelope
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class HttpOut:
     def write(self, data: bytes) -> None:
         """A piece of the body, at once."""
         if self._chunked:
-            data = b"%x\r\n%b\r\n" % (len(data), data)
+            data = chunk(data)
         if self._head is not None:
             data, self._head = self._head + data, None
         connection = self._connection

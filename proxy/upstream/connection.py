@@ -206,37 +206,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
-        reader = self._reader
-        failure: Malformed | None = None
-        try:
-            reader.feed(data)
-        except httptools.HttpParserError as error:
-            failure = reader.failure(error)
-        try:
-            if answer is None:
-                answer = self._head_came(len(data), failure)
-                if answer is None:
-                    return
-            parts = reader.parts
-            if parts:
-                body = parts[0] if len(parts) == 1 else b"".join(parts)
-                parts.clear()
-                self._moved = True
-                reader.unframed = 0  # It led to body.
-                sink = answer.sink
-                if sink is None:
-                    answer.hold(body)
-                else:
-                    sink(body)
-            elif not reader.complete:
-                reader.count_unframed(len(data))
-        except Exception as error:  # noqa: BLE001 - what a sink raises is raised again by pump().
-            self.fail(error)
-            return
-        if reader.complete:
-            self._finish(answer)
-        elif failure is not None:
-            self.fail(failure)
+        if answer is not None and (chunk := self._reader.chunk(data)) is not None:
+            self._pass_on(answer, chunk)  # Nearly every read of a stream.
+        else:
+            self._parse(answer, data)
 
     def eof_received(self) -> None:
         self._lost(None)
@@ -252,6 +225,49 @@ class Connection(asyncio.Protocol):
         self._wake_writer()
 
     # Steps of the above.
+
+    def _parse(self, answer: HttpAnswer | None, data: bytes) -> None:
+        reader = self._reader
+        failure: Malformed | None = None
+        try:
+            reader.feed(data)
+        except httptools.HttpParserError as error:
+            failure = reader.failure(error)
+        try:
+            if answer is None:
+                answer = self._head_came(len(data), failure)
+                if answer is None:
+                    return
+            parts = reader.parts
+            if parts:
+                body = parts[0] if len(parts) == 1 else b"".join(parts)
+                parts.clear()
+                if not self._pass_on(answer, body):
+                    return
+            elif not reader.complete:
+                reader.count_unframed(len(data))
+        except Malformed as error:
+            self.fail(error)
+            return
+        if reader.complete:
+            self._finish(answer)
+        elif failure is not None:
+            self.fail(failure)
+
+    def _pass_on(self, answer: HttpAnswer, body: bytes) -> bool:
+        """Give body to who reads; whether the exchange goes on."""
+        self._moved = True
+        self._reader.unframed = 0  # It led to body.
+        sink = answer.sink
+        try:
+            if sink is None:
+                answer.hold(body)
+            else:
+                sink(body)
+        except Exception as error:  # noqa: BLE001 - what a sink raises is raised again by pump().
+            self.fail(error)
+            return False
+        return True
 
     def _head_came(self, size: int, failure: Malformed | None) -> HttpAnswer | None:
         reader, waiter = self._reader, self._waiter

@@ -3,8 +3,8 @@
 httptools does the parsing; this object is its target and keeps what was found until the connection
 looks after each read: head, body parts, the end. Strict where a lenient reader could be made to
 disagree with the sender: any Transfer-Encoding but `chunked`, both lengths, bytes before the head
-of a final answer, heads over the limit. `feed` is the parser's own method and `on_body` the list's,
-so a chunk of a stream costs no Python call here.
+of a final answer, heads over the limit. `on_body` is the list's own method, and a chunk that comes
+alone, as those of streams do, does not need the parser (wire/chunked.py).
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import httptools
 
 from proxy.base.errors import Malformed
+from proxy.wire.chunked import data_of
 
 HEAD_LIMIT = 64 * 1024
 """Most bytes of a head with the 1xx answers before it, and of framing between pieces of body."""
@@ -21,10 +22,11 @@ class ResponseReader:
     """The parser's state for the answer that is expected now."""
 
     __slots__ = (
+        "_between",
+        "_feed",
         "_head_only",
         "_parser",
         "complete",
-        "feed",
         "head_done",
         "headers",
         "keep_alive",
@@ -35,7 +37,7 @@ class ResponseReader:
         "unframed",
     )
 
-    feed: Callable[[bytes], None]
+    _feed: Callable[[bytes], None]
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -55,6 +57,7 @@ class ResponseReader:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
+        self._between = False  # What has come ends where a chunk does.
         self.keep_alive = False
         self.surplus = False  # Bytes came after the end: never use this connection again.
 
@@ -103,6 +106,17 @@ class ResponseReader:
             return error.__context__
         return Malformed(f"the provider's answer is not valid HTTP: {error}")
 
+    def chunk(self, data: bytes) -> bytes | None:
+        """The body that this read is, one chunk, no more and no less; None: feed it."""
+        return data_of(data) if self._between else None
+
+    def feed(self, data: bytes) -> None:
+        """Parse. Raises httptools.HttpParserError."""
+        self._between = False
+        self._feed(data)
+        if self._between and not data.endswith(b"\r\n"):
+            self._between = False  # Within the next size line: at its end a chunk begins.
+
     # The parser's callbacks.
 
     def on_message_begin(self) -> None:
@@ -130,6 +144,12 @@ class ResponseReader:
             self.complete = True
             self.keep_alive = self._parser.should_keep_alive()
 
+    def on_chunk_header(self) -> None:
+        self._between = False
+
+    def on_chunk_complete(self) -> None:
+        self._between = True
+
     def on_message_complete(self) -> None:
         if self.head_done:
             if not self.complete:
@@ -148,4 +168,4 @@ class ResponseReader:
 
     def _renew(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self.feed = self._parser.feed_data
+        self._feed = self._parser.feed_data

@@ -14,6 +14,7 @@ from proxy.base.tasks import Tasks
 from proxy.core.ports import Upload
 from proxy.upstream.answer import Outcome
 from proxy.upstream.connection import Connection
+from proxy.wire.chunked import chunk
 
 
 async def uploaded(
@@ -50,7 +51,7 @@ async def _chunked(pieces: AsyncIterator[bytes], connection: Connection) -> None
         if not connection.uploading:
             return
         if piece:
-            await connection.write_piece(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await connection.write_piece(chunk(piece))
     if connection.uploading:
         await connection.write_piece(b"0\r\n\r\n")
 

@@ -9,6 +9,7 @@ An event larger than `HOLD` bytes (a picture) is passed on as it comes.
 """
 
 import re
+from typing import Final
 
 HOLD = 1024 * 1024
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -29,7 +30,7 @@ class WholeEvents:
 
     def feed(self, data: bytes) -> bytes:
         """What may go on now: whole events, maybe none."""
-        if not self._held and data.endswith(ENDS):
+        if self._size == 0 and data.endswith(ENDS):
             self.inside = False
             return data
         joint = self._edge + data
@@ -70,7 +71,7 @@ class WithoutUsage(WholeEvents):
     __slots__ = ()
 
     def feed(self, data: bytes) -> bytes:
-        if not self._held and data.endswith(ENDS) and data.rfind(_USAGE_NAME) < 0:
+        if self._size == 0 and data.endswith(ENDS) and _is_bare(data):
             self.inside = False
             return data  # Nearly every read: whole events without usage.
         data = super().feed(data)
@@ -81,9 +82,19 @@ class WithoutUsage(WholeEvents):
         return data if _USAGE.search(data) is None else _drop_usage(data)
 
 
-_USAGE_NAME = b'"usage"'
+_USAGE_NAME: Final = b'"usage"'
+_USAGE_NULL: Final = b'"usage":null'
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+
+def _is_bare(events: bytes) -> bool:
+    """Whether they have no usage for sure: not its name, or once, and null, as OpenAI says in each
+    chunk before the last."""
+    at = events.rfind(_USAGE_NAME)
+    if at < 0:
+        return True
+    return events.startswith(_USAGE_NULL, at) and events.find(_USAGE_NAME, 0, at) < 0
 
 
 def missing_end(data: bytes) -> bytes:

@@ -5,8 +5,7 @@ chunks is all that is done while the bytes pass; nothing is parsed until the end
 """
 
 import re
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -17,7 +16,8 @@ from proxy.wire.stream_errors import first_error
 if TYPE_CHECKING:
     from proxy.wire.record import Usage
 
-KEEP = 16 * 1024
+KEEP: Final = 16 * 1024
+_SPARE: Final = 1024  # So much more, and the oldest are dropped together.
 _EDGE = 64
 _CLOSED_BY = {b"{": b"}", b"[": b"]"}
 _ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
@@ -33,6 +33,8 @@ _TEXT = re.compile(
 )
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*(null|")')
 _DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
+_BY_DONE: Final = StreamEnd.DONE
+_BY_RESPONSE: Final = StreamEnd.RESPONSE
 _DONE_WORD, _DONE_EDGE = b"[DONE]", len(b"\ndata: ")
 _RESPONSE_END = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
@@ -49,19 +51,25 @@ class Tail:
     __slots__ = ("_chunks", "_size", "seen", "total")
 
     def __init__(self) -> None:
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._size = 0
         self.total = 0
         self.seen: tuple[int, Usage | None] | None = None  # Usage in its usual form.
 
     def feed(self, data: bytes) -> None:
-        chunks = self._chunks
-        chunks.append(data)
         length = len(data)
-        size = self._size + length
         self.total += length
-        while size - len(chunks[0]) >= KEEP:
-            size -= len(chunks.popleft())
+        self._chunks.append(data)
+        self._size += length
+        if self._size >= KEEP + _SPARE and len(self._chunks) > 1:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        chunks, size, many = self._chunks, self._size, 0
+        while size - len(chunks[many]) >= KEEP:
+            size -= len(chunks[many])
+            many += 1
+        del chunks[:many]
         self._size = size
 
     def last(self) -> bytes:
@@ -106,13 +114,9 @@ def usage_span(tail: bytes) -> tuple[int, int]:
 def says_end(events: bytes, end: StreamEnd) -> bool:
     """Whether these whole events include the one that ends a stream: what goes out with them makes
     the answer whole."""
-    match end:
-        case StreamEnd.DONE:
-            return events.rfind(_DONE_WORD, -_EDGE) >= 0
-        case StreamEnd.RESPONSE:
-            return _RESPONSE_END.search(events) is not None
-        case StreamEnd.FRAMING:
-            return False
+    if end is _BY_DONE:  # Not `match`, which asks for the enum and compares: asked of each chunk.
+        return events.rfind(_DONE_WORD, -_EDGE) >= 0
+    return end is _BY_RESPONSE and _RESPONSE_END.search(events) is not None
 
 
 def is_whole(tail: bytes, end: StreamEnd) -> bool:

@@ -112,6 +112,16 @@ def test_the_usage_event_in_other_spellings_goes(event: bytes) -> None:
     assert WithoutUsage().feed(event + b"\n\n") == b""
 
 
+def test_null_beside_the_usage_event_hides_nothing() -> None:
+    """OpenAI says `null` in each chunk before it; others say more than once."""
+    null = CHUNK + b"\n\n"
+    event = USAGE + b"\n\n"
+    assert WithoutUsage().feed(event + null) == null
+    assert WithoutUsage().feed(null + event) == null
+    assert WithoutUsage().feed(null + null + null) == null * 3
+    assert WithoutUsage().feed(b'data: {"choices":[],"usage":{},"x":{"usage":null}}\n\n') == b""
+
+
 def test_the_usage_event_without_its_blank_line_goes_at_the_end() -> None:
     decoder = WithoutUsage()
     assert decoder.feed(CHUNK + b"\n\n" + USAGE) == CHUNK + b"\n\n"
