@@ -11,11 +11,16 @@ from typing import Protocol
 _TICKS_PER_SECOND = 1000
 
 
+def ticks(seconds: float) -> int:
+    """So many turns of the wheel, at least one."""
+    return max(round(seconds * _TICKS_PER_SECOND), 1)
+
+
 class Paced(Protocol):
     """Something that is stepped when it is due."""
 
-    def step(self) -> float | None:
-        """Do what is due; return the seconds until the next step, None at the end."""
+    def step(self) -> int:
+        """Do what is due; return the ticks until the next step, 0 at the end."""
 
 
 class Pacer:
@@ -39,20 +44,22 @@ class Pacer:
             self._last = now
             self._loop.call_later(1 / _TICKS_PER_SECOND, self._turn)
         self._count += 1
-        self._put(stream, now + round(delay * _TICKS_PER_SECOND))
-
-    def _put(self, stream: Paced, due: int) -> None:
-        self._slots.setdefault(max(due, self._last + 1), []).append(stream)
+        due = max(now + round(delay * _TICKS_PER_SECOND), self._last + 1)
+        self._slots.setdefault(due, []).append(stream)
 
     def _turn(self) -> None:
+        slots = self._slots
         now = int(self._loop.time() * _TICKS_PER_SECOND)
         for due in range(self._last + 1, now + 1):
             self._last = due
-            for stream in self._slots.pop(due, ()):
+            for stream in slots.pop(due, ()):
+                # No call and no default here that is not needed: of each chunk this is all.
                 wait = stream.step()
-                if wait is None:
+                if not wait:
                     self._count -= 1
+                elif (slot := slots.get(due + wait)) is not None:
+                    slot.append(stream)
                 else:
-                    self._put(stream, due + round(wait * _TICKS_PER_SECOND))
+                    slots[due + wait] = [stream]
         if self._count:
             self._loop.call_later(1 / _TICKS_PER_SECOND, self._turn)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from bench.pacer import Pacer
+from bench.pacer import Pacer, ticks
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,10 +38,10 @@ class Steps:
         self.loop, self.pace, self.left = loop, pace, count
         self.at: list[int] = []
 
-    def step(self) -> float | None:
+    def step(self) -> int:
         self.at.append(round((self.loop.now - 100) * 1000))
         self.left -= 1
-        return self.pace if self.left else None
+        return ticks(self.pace) if self.left else 0
 
 
 def pacer_on(loop: Loop) -> Pacer:
