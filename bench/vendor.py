@@ -207,8 +207,12 @@ class VendorConnection(asyncio.Protocol):
     ) -> None:
         self.write(answers.STREAM_HEAD)
         frames = self._frames.up_to(plan.chunks, plan.more, tools=tools, usage=usage)
-        self._stream = _Stream(self, plan, frames, end)
-        self._pacer.add(self._stream, plan.delay)
+        self._stream = stream = _Stream(self, plan, frames, end)
+        if plan.delay or not plan.chunks:
+            self._pacer.add(stream, plan.delay)
+        else:
+            stream.step()  # No delay is none, not the rest of the pacer's millisecond.
+            self._pacer.add(stream, plan.pace)
 
 
 def _plan(named: bytes, body: bytes) -> answers.Plan:
