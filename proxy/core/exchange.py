@@ -173,14 +173,15 @@ class Exchange:
         self._on_reply.append(fn)
 
     def filter(self, decoder: Decoder, *, for_attempt: bool = False) -> None:
-        """Put a decoder at the end of the chain that the body passes. `for_attempt`: should another
-        target carry on with the answer it has no more to do with it."""
+        """Put a decoder at the end of the chain that the body passes, before its first byte goes
+        out. `for_attempt`: should another target carry on with the answer it has no more to do with
+        it."""
         self.filters.append(decoder)
         if for_attempt:
             self.for_attempt.append(decoder)
 
     def watch(self, tap: Callable[[bytes], None]) -> None:
-        """Show `tap` all bytes that go to the caller."""
+        """Show `tap` all bytes that go to the caller; to be said before the first."""
         self.watchers.append(tap)
 
     def at_end(self, fn: Callable[["Exchange"], None]) -> None:
