@@ -7,7 +7,8 @@ nested in them. Where a name we do not read is doubled the walk fails, and the m
 anew, each value still byte-exact.
 
 A body that two JSON readers could understand differently is refused: a name that is given twice,
-invalid UTF-8. Otherwise a caller could show us one model and the vendor another.
+invalid UTF-8 (deep within a long string: wire/members.py). Otherwise a caller could show us one
+model and the vendor another.
 """
 
 import re
@@ -62,8 +63,6 @@ class Body:
         self.raw = raw
         self.asked: tuple[int | None, int] | None = None  # See wire/asked.py.
         try:
-            if not raw.isascii():
-                raw.decode()  # msgspec does not look into values that it skips.
             found, unread = members_of(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _no_object(error) from None
@@ -218,12 +217,12 @@ class Body:
             raise _wrong(name, what) from None
 
     def _whole(self, name: str) -> msgspec.Raw:
-        """A member that is there, and JSON to its end. Raises BadRequest."""
+        """A member that is there, JSON and UTF-8 to its end. Raises BadRequest."""
         value = self.given[name]
         if name in self._unread:
             try:
                 check(value)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise _no_object(error) from None
         return value
 

@@ -5,9 +5,11 @@ mostly large by a few strings: a picture, a book. A stretch without a quote is f
 quicker; so what stands within such stretches is left out, the rest is read, and the values that
 were made shorter are taken from the whole text. In place of each stretch stands a letter, which is
 no JSON outside a string: whatever was thought to be a string and is none, or stands in a name, is
-seen, and then all of it is read. What JSON forbids within a string, a line break say, is not seen
-in a stretch. It moves no quote, so nobody can take the text for another one; it is found by who
-reads that value (`check`), else by the vendor.
+seen, and then all of it is read. What may not stand within a string, a line break say or what is no
+UTF-8, is not seen in a stretch. It moves no quote, so nobody can take the text for another one; it
+is found by who reads that value (`check`), else by the vendor. A reader may take the bytes behind
+half a character for more of it: those behind a stretch are read here, and the next quote is further
+away than any character is long.
 """
 
 import re
@@ -27,29 +29,38 @@ _ALL_READ: frozenset[str] = frozenset()
 _LONG = 64 * 1024
 _STRIDE = 16 * 1024  # Twice as much without a quote is certainly found.
 _ESCAPE = len(rb"\u1234")
+_CHARACTER = 8  # More bytes than any has in UTF-8, in its first edition (RFC 2279) 6.
 _TRIES = 8
+_NEAR = 64
 _LETTER = b"x"
 
 Stretch = tuple[int, int]
 
 
 def members_of(raw: bytes) -> tuple[Members, frozenset[str]]:
-    """Of a text that is valid UTF-8, and the names of those that were not read whole. Raises what
-    msgspec does unless it is one JSON object, and RecursionError."""
+    """And the names of those that were not read whole. Raises what msgspec does unless it is one
+    JSON object, UnicodeDecodeError and RecursionError."""
     if len(raw) >= _LONG and (stretches := _without_quotes(raw)):
         found = _read_without(raw, stretches)
         if found is not None:
             return found
+    _check_utf_8(raw)
     return _MEMBERS.decode(raw), _ALL_READ
 
 
 def check(value: msgspec.Raw) -> None:
-    """Read all of a value. Raises what msgspec does unless it is JSON."""
+    """Read all of a value. Raises what msgspec does unless it is JSON, and UnicodeDecodeError."""
+    _check_utf_8(bytes(value))
     _ANY.decode(value)
 
 
+def _check_utf_8(text: bytes) -> None:
+    if not text.isascii():
+        text.decode()  # msgspec does not look into values that it skips.
+
+
 def _without_quotes(raw: bytes) -> list[Stretch]:
-    """Where nothing is missed if it is left out: no quote, no half of an escape."""
+    """Where nothing is missed if it is left out: no quote, no half of an escape or character."""
     stretches: list[Stretch] = []
     at = _STRIDE
     while at < len(raw):
@@ -57,7 +68,7 @@ def _without_quotes(raw: bytes) -> list[Stretch]:
         if quote < 0:
             break
         if quote - at >= _STRIDE:
-            start, end = _calm(raw, at, 1), _calm(raw, quote, -1)
+            start, end = _calm(raw, at, 1), _calm(raw, quote - _CHARACTER, -1)
             if start is not None and end is not None:
                 stretches.append((start, end))
         at = quote + _STRIDE
@@ -65,9 +76,14 @@ def _without_quotes(raw: bytes) -> list[Stretch]:
 
 
 def _calm(raw: bytes, at: int, step: int) -> int | None:
-    """A place near `at` that no escape reaches."""
+    """A place near `at`, before it or behind it as `step` says, where a character begins and which
+    no escape reaches."""
     for tried in range(_TRIES):
         place = at + step * tried * _ESCAPE
+        while raw[place] & 0xC0 == 0x80:  # RFC 3629 §3: more of a character.
+            place += step
+            if abs(place - at) > _NEAR:
+                return None  # No text: there is no end to it.
         if raw.find(b"\\", place - _ESCAPE, place) < 0:
             return place
     return None
@@ -83,6 +99,7 @@ def _read_without(raw: bytes, stretches: list[Stretch]) -> tuple[Members, frozen
     parts.append(raw[kept:])
     text = b"".join(parts)
     try:
+        _check_utf_8(text)
         found = _MEMBERS.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None  # It may be one of ours, or the caller's: who reads all of it says which.

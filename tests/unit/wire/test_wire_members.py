@@ -97,6 +97,7 @@ def test_what_is_wrong_is_found_at_once_or_by_who_reads_it(
     at = int(place * len(raw))
     raw = raw[:at] + put + raw[at + instead_of :]
     try:
+        raw.decode()
         whole = ALL.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         wrong = str(error)
@@ -108,20 +109,40 @@ def test_what_is_wrong_is_found_at_once_or_by_who_reads_it(
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         assert str(error) == wrong
         return
-    with pytest.raises(msgspec.DecodeError):
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         for name in unread:
             check(found[name])
-            msgspec.json.decode(found[name])  # Invalid UTF-8 is seen before, by the body.
+            msgspec.json.decode(found[name])
 
 
 def test_a_long_string_is_passed_over() -> None:
     _, unread = members_of(chat(b"a" * 100_000))
     assert unread == {"messages"}
+    for shift in range(12):
+        _, unread = members_of(chat(b"a" * shift + "é€😀".encode() * 12_000))
+        assert unread == {"messages"}
     _, unread = members_of(chat(b"a" * 60_000))
     assert not unread
 
 
-@pytest.mark.parametrize("stuff", [b"a\n", b"a\x01", b"\\q a", b"a\\u12zz "])
+@pytest.mark.parametrize("behind", range(8))
+@pytest.mark.parametrize("stuff", [b"\xff", b"\xf0", b"\xf0\x9f\x98", b"\x80"])
+def test_no_half_of_a_character_reaches_a_quote(stuff: bytes, behind: int) -> None:
+    """Some readers take what follows for more of it, and must not take a quote."""
+    with pytest.raises(BadRequest, match="UTF-8"):
+        Body(chat(b"a" * 100_000 + stuff + b"a" * behind))
+    with pytest.raises(BadRequest, match="UTF-8"):
+        Body(chat(b"a" * behind + stuff + b"a" * 100_000))
+
+
+def test_what_is_no_text_at_all_is_refused() -> None:
+    with pytest.raises(BadRequest, match="UTF-8"):
+        Body(chat(b"\x80" * 200_000))
+
+
+@pytest.mark.parametrize(
+    "stuff", [b"a\n", b"a\x01", b"\\q a", b"a\\u12zz ", b"\xff", b"\xed\xa0\x80 "]
+)
 def test_who_reads_a_long_string_finds_what_is_wrong_in_it(stuff: bytes) -> None:
     raw = chat(b"a" * 50_000 + stuff + b"a" * 50_000)
     body = Body(raw)
