@@ -11,7 +11,7 @@ Run: `python -m bench.vendor [--port N] [--for SECONDS] [--errors 0.01] [--cuts 
 import argparse
 import asyncio
 import gc
-import os
+import socket
 from collections import deque
 from typing import cast
 
@@ -77,7 +77,7 @@ class VendorConnection(asyncio.Protocol):
     """One client of the vendor."""
 
     __slots__ = (
-        "_body", "_faults", "_fd", "_frames", "_order", "_pacer", "_parser", "_plan", "_stream",
+        "_body", "_faults", "_frames", "_order", "_pacer", "_parser", "_plan", "_socket", "_stream",
         "_transport", "_url", "_waiting", "paused",
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ class VendorConnection(asyncio.Protocol):
         self._frames = frames
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._fd = -1  # While the kernel takes all that is written.
+        self._socket: socket.socket | None = None  # While the kernel takes all that is written.
         self._stream: _Stream | None = None
         self._waiting: deque[tuple[bytes, bytes, bytes, bytes]] = deque()
         self._url = b""
@@ -101,10 +101,12 @@ class VendorConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it.
         if transport.get_extra_info("sslcontext") is None:
-            self._fd = transport.get_extra_info("socket").fileno()
+            fd = transport.get_extra_info("socket").fileno()
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fd)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport, self._fd = None, -1
+        self._transport = None
+        self._let_go()
         if self._stream is not None:
             self._stream.stopped = True
             self._stream = None
@@ -152,23 +154,28 @@ class VendorConnection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send. Past the transport, whose own bookkeeping is a tenth of a chunk, as long as nothing
         waits in it: from the first byte that the kernel does not take it has all."""
-        if self._fd >= 0:
+        if self._socket is not None:
             try:
-                sent = os.write(self._fd, data)
+                sent = self._socket.send(data)
             except OSError:
                 sent = 0  # The transport will learn why by itself.
             if sent == len(data):
                 return
-            self._fd = -1
+            self._let_go()
             data = data[sent:]
         if self._transport is not None:
             self._transport.write(data)
 
     def hang_up(self) -> None:
         """Close when all is written."""
-        self._fd = -1
+        self._let_go()
         if self._transport is not None:
             self._transport.close()
+
+    def _let_go(self) -> None:
+        if self._socket is not None:
+            self._socket.detach()  # It is the transport's, who closes it.
+            self._socket = None
 
     def stream_ended(self) -> None:
         """The pacer wrote the last byte of a stream: answer what waited behind it."""
