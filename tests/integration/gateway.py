@@ -9,6 +9,7 @@ vendor, nothing that the loop complained about.
 """
 
 import asyncio
+import functools
 import gc
 import socket
 import tempfile
@@ -77,10 +78,14 @@ def unbroken(configuration: dict[str, Any]) -> dict[str, Any]:
     return {**configuration, "models": models}
 
 
+@functools.cache
 def closed_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    """A port that nobody listens on, nor can: it stays taken until this process ends. Were it let
+    go, the kernel might give it to the very proxy that is told to find nobody there."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))  # Never listens, so it is refused.
+    port = held.getsockname()[1]
+    held.detach()
     assert isinstance(port, int)
     return port
 

@@ -144,7 +144,8 @@ class Run:
         self.came_out["spans"] = "".join(map(str, collector.spans()))
         for table, rows in (await rows_of(self._store)).items():
             self.came_out[f"table {table}"] = rows
-        assert await query(self._store, "SELECT count(*) FROM usage") == [(calls.recorded,)]
+        kept = await query(self._store, "SELECT to_jsonb(usage)::text FROM usage ORDER BY at")
+        assert len(kept) == calls.recorded, "\n".join(str(row) for (row,) in kept)
 
     async def _shipped(self, count: int) -> None:
         async with asyncio.timeout(20):
