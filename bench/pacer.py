@@ -9,6 +9,8 @@ import asyncio
 from typing import Protocol
 
 _TICKS_PER_SECOND = 1000
+_MOST = 20
+"""Ticks made up in one turn: a pacer that is asked for too much leaves time for the rest."""
 
 
 def ticks(seconds: float) -> int:
@@ -50,7 +52,7 @@ class Pacer:
     def _turn(self) -> None:
         slots = self._slots
         now = int(self._loop.time() * _TICKS_PER_SECOND)
-        for due in range(self._last + 1, now + 1):
+        for due in range(self._last + 1, min(now, self._last + _MOST) + 1):
             self._last = due
             for stream in slots.pop(due, ()):
                 # No call and no default here that is not needed: of each chunk this is all.

@@ -230,9 +230,12 @@ async def start(port: int = 0, faults: ordered.Faults | None = None) -> asyncio.
     """Listen on loopback; for tests and for `main`."""
     loop = asyncio.get_running_loop()
     pacer, frames = Pacer(loop), answers.Frames()
-    return await loop.create_server(
+    server = await loop.create_server(
         lambda: VendorConnection(pacer, frames, faults), "127.0.0.1", port, backlog=4096
     )
+    for listening in server.sockets:  # Its connections have it from it. The cheapest there is.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+    return server
 
 
 async def _main(port: int, seconds: float, faults: ordered.Faults | None) -> None:

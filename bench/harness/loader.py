@@ -46,7 +46,8 @@ class Job:
     def from_json(cls, given: dict[str, Any]) -> "Job":
         row = given["scenario"]
         shape = Shape(**row["shape"])
-        scenario = Scenario(**{**row, "shape": shape, "once": tuple(row["once"])})
+        names = {name: tuple(row[name]) for name in ("of", "once")}
+        scenario = Scenario(**{**row, **names, "shape": shape})
         return cls(**{**given, "scenario": scenario, "times": Times(**given["times"])})
 
 

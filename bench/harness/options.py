@@ -187,6 +187,7 @@ def _shaped(row: Scenario, given: argparse.Namespace) -> Scenario:
         seconds=row.seconds if row.fresh else seconds,
         repeat=given.repeat or (1 if given.url else row.repeat),
         held=row.held and plan == row.plan,
+        of=() if given.url else row.of,
     )
 
 

@@ -178,7 +178,6 @@ def start(
         prefix=way.prefix,
         headers=way.headers,
         config="\n".join([shlex.join(way.command), *written]),
-        peer=True,
     )
 
 

@@ -48,7 +48,6 @@ class Target:
     prefix: str = ""  # Of the names of models.
     headers: dict[str, str] = field(default_factory=dict)
     config: str = ""  # How it was started and configured, for whoever doubts.
-    peer: bool = False  # Somebody else's gateway.
 
 
 WARMUP = 0.7

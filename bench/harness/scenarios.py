@@ -48,7 +48,8 @@ _SHORT = 1.5
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One row. `held`: its streams last longer than the window. `fresh`: every measurement has a
-    server of its own. `once`: targets that need no repetition. `peers`: other gateways too."""
+    server of its own. `of`: the targets it is for, where not for all that a run starts. `once`:
+    those that need no repetition."""
 
     name: str
     says: str
@@ -60,8 +61,8 @@ class Scenario:
     repeat: int = 3
     held: bool = False
     fresh: bool = False
+    of: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
-    peers: bool = True
 
     @property
     def streamed(self) -> bool:
@@ -83,18 +84,20 @@ class Scenario:
 # What keeps a server busy after its answers, as records that are still to be stored, comes late.
 _ROWS = (
     Scenario("cold", "a new server: its start, its memory, its first answers", fresh=True,
-             once=("bare",), peers=False, seconds=60.0,
+             of=("bare", "proxy"), once=("bare",), seconds=60.0,
              shape=Shape(connections=1, requests=100)),
     Scenario("memory", "a new server: its memory before and after", fresh=True, repeat=1,
-             peers=False, seconds=60.0, shape=Shape(requests=50_000)),
+             of=("bare", "proxy"), seconds=60.0, shape=Shape(requests=50_000)),
     Scenario("latency", "chat, one caller", shape=Shape(connections=1)),
     Scenario("paced", "500 streams, a chunk each 20 ms", plan="100x20",
              shape=Shape(connections=500, ramp=2.0)),
     Scenario("chat", "chat"),
     Scenario("prompt-200k", "chat, 200 kB", kilobytes=200, shape=Shape(connections=16)),
     Scenario("held", "5,000 streams at once, a chunk each second", plan="10x1000", held=True,
-             repeat=1, once=("direct", "bare"), peers=False,
+             repeat=1, of=("direct", "bare", "proxy"), once=("direct", "bare"),
              shape=Shape(connections=5000, ramp=5.0)),
+    Scenario("flood", "500 streams, more chunks than anybody can send", plan="400x1",
+             of=("direct",), seconds=_SHORT, shape=Shape(connections=500, ramp=0.5)),
     Scenario("open", "chat, callers who do not wait", shape=Shape(rate=500.0), seconds=_SHORT),
     Scenario("stream", "streams of 50 chunks, 5 ms apart", plan="50x5", seconds=_SHORT),
     Scenario("embeddings", "one vector of 1,536 numbers", kind="embeddings", seconds=_SHORT),

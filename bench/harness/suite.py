@@ -101,9 +101,7 @@ class Suite:
 
 def _takes(target: Target, scenario: Scenario) -> bool:
     """Whether the scenario is for this target."""
-    if target.peer and not scenario.peers:
-        return False
-    return not scenario.fresh or target.name in ("bare", "proxy")
+    return not scenario.of or target.name in scenario.of
 
 
 def _expected(scenario: Scenario, effort: Effort) -> float:

@@ -69,6 +69,11 @@ def test_a_server_elsewhere_is_not_started() -> None:
         wanted("--url", "http://127.0.0.1:1/v1", "--scenario", "cold")
 
 
+def test_what_is_for_targets_that_a_run_starts_is_for_any_that_is_named() -> None:
+    (row,) = wanted("--url", "http://127.0.0.1:1/v1", "--scenario", "flood")
+    assert (row.of, SCENARIOS["flood"].of) == ((), ("direct",))
+
+
 @pytest.mark.parametrize(
     ("arguments", "ours"),
     [([], True), (["--repeat", "5"], True), (["--rate", "9"], False), (["--url", "u"], False)],

@@ -89,3 +89,16 @@ def test_a_pace_of_zero_is_a_step_each_turn_not_a_burst() -> None:
     pacer.add(steps, 0.0)
     loop.run_until(100.1)
     assert len(set(steps.at)) == 5
+
+
+def test_what_is_late_leaves_time_for_the_rest() -> None:
+    """Asked for more than it can send, a pacer gives the loop a turn before all is made up."""
+    loop = Loop()
+    pacer = pacer_on(loop)
+    stream = Steps(loop, 0.001, 100)
+    pacer.add(stream, 0.001)
+    loop.run_until(100.07, late=0.06)
+    assert len(stream.at) == 20
+    loop.run_until(100.3)
+    assert len(stream.at) == 100
+    assert len(pacer) == 0

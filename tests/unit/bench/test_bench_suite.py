@@ -24,7 +24,7 @@ FIGURES = {"requests_per_second": 1.0, "wrong": 0.0, "late_share": 0.0, "others"
 
 def suite(*arguments: str, peers: tuple[str, ...] = ()) -> Suite:
     targets = [Target(name, "http://v/v1", "sk") for name in NAMES]
-    targets += [Target(name, "http://v/v1", "sk", peer=True) for name in peers]
+    targets += [Target(name, "http://v/v1", "sk") for name in peers]
     wanted = options.scenarios(options.parser().parse_args(arguments))
     return Suite(targets, wanted, Effort([0]), arguments)
 
@@ -60,7 +60,9 @@ def test_servers_of_their_own_are_measured_as_often_as_they_need() -> None:
     assert made.results(found).made["repetitions"] == "3"
 
 
-@pytest.mark.parametrize(("scenario", "steps"), [("held", 3), ("chat", 12), ("memory", 2)])
+@pytest.mark.parametrize(
+    ("scenario", "steps"), [("held", 3), ("chat", 12), ("memory", 2), ("flood", 3)]
+)
 def test_other_gateways_take_part_where_that_is_meant(scenario: str, steps: int) -> None:
     assert suite("--scenario", scenario, peers=("nginx",)).steps == steps
 
