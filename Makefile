@@ -48,13 +48,13 @@ bench: $(MEASURED)/.installed ## Measure everything, at most 10 minutes (docs/be
 bench-peers: $(MEASURED)/.installed ## All goals, beside other gateways, fetched the first time, 20 minutes
 	$(MEASURED)/bin/llm-proxy bench --peers nginx vllm-router tensorzero portkey litellm \
 	  --scenario cold --scenario memory --scenario latency --scenario paced \
-	  --scenario chat --scenario prompt-200k --scenario held \
+	  --scenario chat --scenario prompt-200k --scenario held --scenario flood \
 	  --json build/bench-peers.json --report build/bench-peers.html \
 	  --picture docs/bench.svg
 
 bench-check: $(MEASURED)/.installed ## Measure, and fail where a goal of bench/budgets.toml is missed
 	$(MEASURED)/bin/llm-proxy bench --scenario cold --scenario memory --scenario latency \
-	  --scenario paced --scenario chat --scenario prompt-200k --scenario held \
+	  --scenario paced --scenario chat --scenario prompt-200k --scenario held --scenario flood \
 	  --duration 4s --repeat 5 --budgets bench/budgets.toml --json build/bench-check.json
 
 figures: $(INSTALLED) ## Measure what bench/README.md tells of
