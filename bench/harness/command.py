@@ -138,7 +138,11 @@ def _suite(stack: ExitStack, given: argparse.Namespace, arguments: list[str]) ->
     )
     shown = options.without_keys(arguments)
     retries = given.retries if given.url is None else 0
-    return Suite(targets, wanted, effort, shown, retries, cold=fresh)
+    made = Suite(targets, wanted, effort, shown, retries, cold=fresh)
+    if not made.steps:
+        named = ", ".join(f"{each.name} ({', '.join(each.of)})" for each in wanted)
+        raise ValueError(f"nothing to measure: no target of this run is one for {named}")
+    return made
 
 
 def _stand(

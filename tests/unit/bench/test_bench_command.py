@@ -104,6 +104,12 @@ async def test_what_cannot_be_run_says_so(tmp_path: Path) -> None:
     assert "nonsense is no http(s) URL" in complaints
 
 
+async def test_a_run_without_a_measurement_says_what_it_is_for(tmp_path: Path) -> None:
+    status, out, complaints = await bench(tmp_path, "--scenario", "flood", "--targets", "bare")
+    assert (status, out) == (2, "")
+    assert "nothing to measure: no target of this run is one for flood (direct)" in complaints
+
+
 async def test_sdk_reads_tools_embeddings_and_large_chunks() -> None:
     server = await vendor.start()
     async with server, AsyncOpenAI(base_url=address(server), api_key="sk", max_retries=0) as client:
