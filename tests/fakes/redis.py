@@ -30,6 +30,7 @@ from tests.fakes.once import once
 
 _PATIENCE = 20.0
 _TO_BUS = 10_000  # Where a server of a cluster has its bus.
+_BELOW = 24_000
 
 _LAUNCH = """
 import ctypes, os, signal, sys
@@ -60,13 +61,15 @@ def program() -> str:
 
 
 def free_port() -> int:
-    """A port that nobody uses, low enough for a cluster's bus above it, which is free as well."""
+    """A port that nobody uses, nor that of a cluster's bus above it. Far below the one that the
+    kernel chose: those it gives to whoever asks for any, and a server that is killed and started
+    again would find its own with another test's listener."""
     while True:
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
             port: int = one.getsockname()[1]
-        if port >= 50_000:
-            port -= 20_000
+        if port >= 32_768:  # Where Linux begins, unless it is told otherwise.
+            port -= _BELOW
         if _is_free(port) and _is_free(port + _TO_BUS):
             return port
 
