@@ -152,8 +152,8 @@ class VendorConnection(asyncio.Protocol):
             self._answer(self._url, self._plan, self._order, body)
 
     def write(self, data: bytes) -> None:
-        """Send. Past the transport, whose own bookkeeping is a tenth of a chunk, as long as nothing
-        waits in it: from the first byte that the kernel does not take it has all."""
+        """Send. Past the transport, whose own bookkeeping is a twentieth of a chunk, as long as
+        nothing waits in it: from the first byte that the kernel does not take it has all."""
         if self._socket is not None:
             try:
                 sent = self._socket.send(data)
