@@ -30,7 +30,7 @@ from tests.fakes.once import once
 
 _PATIENCE = 20.0
 _TO_BUS = 10_000  # Where a server of a cluster has its bus.
-_BELOW = 24_000
+_BELOW = 24_000  # A port of the kernel's choice, for its bus to be below those as well.
 
 _LAUNCH = """
 import ctypes, os, signal, sys
