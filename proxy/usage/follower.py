@@ -13,13 +13,12 @@ told. Accounting is never touched: that is the shipper's, and exact.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.base.clock import monotonic
 from proxy.base.jsonio import JSONError, dumps, loads
-from proxy.base.tasks import Tasks
 from proxy.usage.segments import list_segments
 from proxy.wire.record import BadLine
 from proxy.wire.record_reader import RecordReader, Told
@@ -42,7 +41,6 @@ class _Open:
     descriptor: int
     position: int
     piece: int  # More while a line is longer than that.
-    ended: bool = False  # Nothing was there at the last look.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,15 @@ class _Read:
     level: bool  # There was no more.
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A piece of each segment, by name. Its lines count as told."""
+
+    at: float
+    reads: Mapping[str, _Read]
+    gone: Set[str]  # Had been deleted before that was read: nothing comes after it.
+
+
 class Follower:
     """Follows one spool; `tell` is called with some records at a time, on the loop."""
 
@@ -65,8 +72,7 @@ class Follower:
         self._reader = RecordReader()
         self._open: dict[str, _Open] = {}
         self._known: Mapping[str, int] | None = None
-        self._tasks = Tasks()
-        self._saving: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[_Taken] | None = None
         self._silent = False  # Until all that counts as told was passed over.
         self._trouble: str | None = None
         self._telling_fails = False
@@ -95,21 +101,12 @@ class Follower:
             self._trouble = None
 
     async def _look(self) -> None:
-        if self._saving is not None:
-            await self._saving
-        if self._known is None:
-            known = await asyncio.to_thread(self._restore)
-            self._known, self._silent = known or {}, known is None
-        gone = await asyncio.to_thread(self._open_new, self._known)
         turns = 0
         while await self._turn():
             turns += 1
             if turns >= _PIECES_A_TURN and not self._silent:
                 break
         self._silent = False
-        for name in gone:
-            if self._open[name].ended:
-                os.close(self._open.pop(name).descriptor)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -117,30 +114,33 @@ class Follower:
             os.close(self._open.popitem()[1].descriptor)
 
     async def _turn(self) -> bool:
-        """Take a piece of each segment; whether there was any."""
-        looked = monotonic()
-        segments = list(self._open.values())
-        # Nothing changes in the thread: a cancellation here leaves all as it was.
-        pieces = await asyncio.to_thread(lambda: [_read(segment) for segment in segments])
+        """Take a piece of each segment, and tell it; whether there is more."""
+        if self._taking is None:
+            taking = asyncio.to_thread(self._take)
+            self._taking = asyncio.get_running_loop().create_task(taking, name="follower's thread")
+        await asyncio.wait((self._taking,))  # Cancelled here, the next look tells what was taken.
+        done, self._taking = self._taking, None
+        taken = done.result()
         lines: list[bytes] = []
-        for segment, read in zip(segments, pieces, strict=True):
-            segment.ended = read.end == segment.position and read.piece <= segment.piece
+        for name, read in taken.reads.items():
+            segment = self._open[name]
             segment.position, segment.piece = read.end, read.piece
             lines += read.lines
-        if lines:
-            waiting = () if self._silent else lines
-            told = 0
-            try:
-                await self._save()
-                while told < len(waiting):
-                    now, told = told, told + _LINES_AT_ONCE
-                    self._hand_over(waiting[now:told])
-                    await asyncio.sleep(0)
-            finally:  # Also when cancelled: they count as told from now on.
-                self._hand_over(waiting[told:])
-        if all(read.level for read in pieces):
-            self._level = looked
-        return not all(segment.ended for segment in segments)
+            if read.level and name in taken.gone:
+                os.close(self._open.pop(name).descriptor)
+        waiting = () if self._silent else lines
+        told = 0
+        try:
+            while told < len(waiting):
+                now, told = told, told + _LINES_AT_ONCE
+                self._hand_over(waiting[now:told])
+                await asyncio.sleep(0)
+        finally:  # Also when cancelled: they count as told from now on.
+            self._hand_over(waiting[told:])
+        level = all(read.level for read in taken.reads.values())
+        if level:
+            self._level = taken.at
+        return not level
 
     def _hand_over(self, lines: Sequence[bytes]) -> None:
         found: list[Told] = []
@@ -160,7 +160,20 @@ class Follower:
         else:
             self._telling_fails = False
 
-    def _open_new(self, known: Mapping[str, int]) -> set[str]:
+    def _take(self) -> _Taken:
+        """Everything that touches the disk, in a thread, at once: each way there and back costs
+        control its turn on the core."""
+        at = monotonic()
+        if self._known is None:
+            known = self._restore()
+            self._known, self._silent = known or {}, known is None
+        gone = self._open_new(self._known)
+        reads = {name: _read(segment) for name, segment in self._open.items()}
+        if any(read.lines for read in reads.values()):
+            self._save({name: read.end for name, read in reads.items()})
+        return _Taken(at, reads, gone)
+
+    def _open_new(self, known: Mapping[str, int]) -> Set[str]:
         """Open segments that are new; return the names of those that exist no more."""
         segments = {segment.name: segment.path for segment in list_segments(self._folder)}
         for name, path in segments.items():
@@ -188,19 +201,11 @@ class Follower:
             )
         return None
 
-    async def _save(self) -> None:
-        positions = dumps({name: segment.position for name, segment in self._open.items()})
-        # A cancellation must not leave a write behind that overtakes a later one.
-        self._saving = self._tasks.spawn(
-            asyncio.to_thread(self._write, positions), name="follower's positions"
-        )
-        await asyncio.shield(self._saving)
-
-    def _write(self, positions: bytes) -> None:
+    def _save(self, positions: Mapping[str, int]) -> None:
         try:
             self._state.parent.mkdir(parents=True, exist_ok=True)
             partial = self._state.with_suffix(".new")
-            partial.write_bytes(positions)
+            partial.write_bytes(dumps(positions))
             partial.replace(self._state)
         except OSError as error:
             log.warning("%s cannot be written: %s", self._state, error.strerror or error)

@@ -67,12 +67,14 @@ class BadSpan:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was read from `start` on; all up to `next_offset` is in `lines` or `bad`."""
+    """What was read from `start` on; all up to `next_offset` is in `lines` or `bad`. `finished`:
+    nothing will be written to the segment any more."""
 
     start: int
     next_offset: int
     lines: tuple[Line, ...]
     bad: tuple[BadSpan, ...]
+    finished: bool
 
     @property
     def records(self) -> list[Told]:
@@ -220,7 +222,7 @@ def read_batch(
                 bad.append(BadSpan(start, end, str(error), raw[:_SHOWN]))
             if len(lines) + len(bad) >= limit or end - offset >= _BATCH_BYTES:
                 break
-    return Batch(offset, end, tuple(lines), tuple(bad))
+    return Batch(offset, end, tuple(lines), tuple(bad), finished)
 
 
 def _pieces(descriptor: int) -> Iterator[bytes]:

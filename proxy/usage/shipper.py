@@ -113,9 +113,6 @@ class Shipper:
                 return  # The rest is the last line of a segment that is being written.
 
     async def _round(self) -> None:
-        if self._spool is None:
-            self._spool = await asyncio.to_thread(spool_id, self._folder)
-        _ = await asyncio.to_thread(self._dead.take_stock)
         segments = await self._look()
         for segment in segments:
             try:
@@ -125,12 +122,27 @@ class Shipper:
         if monotonic() - self._forgot >= _FORGET_EVERY:
             self._forgot = monotonic()
             await self._forget()
-        _ = await self._look()
+        _ = await self._look(segments)
 
-    async def _look(self) -> list[Segment]:
-        segments, sizes = await asyncio.to_thread(_segments_and_sizes, self._folder)
+    async def _look(self, done: Sequence[Segment] = ()) -> list[Segment]:
+        """What is in the spool. `done`: to be deleted where they are finished and shipped."""
+        positions = self._progress.positions
+        shipped = [(each, positions[each.name]) for each in done if each.name in positions]
+        segments, sizes = await asyncio.to_thread(self._survey, shipped)
         self._progress.look(segments, sizes)
         return segments
+
+    def _survey(
+        self, shipped: Sequence[tuple[Segment, int]]
+    ) -> tuple[list[Segment], dict[str, int]]:
+        """In a thread, and at once: each way there and back costs control its turn on the core."""
+        if self._spool is None:
+            self._spool = spool_id(self._folder)
+        _ = self._dead.take_stock()
+        for segment, position in shipped:
+            _ = self._remove(segment, position)
+        segments = list_segments(self._folder)
+        return segments, sizes_of(segments)
 
     async def _ship_segment(self, segment: Segment) -> None:
         positions = self._progress.positions
@@ -138,6 +150,7 @@ class Shipper:
         if position is None:
             position = await self._insist(lambda: self._store.position(self._key(segment)))
             positions[segment.name] = position
+        finished = False
         while self._progress.left(segment):
             batch = await asyncio.to_thread(
                 read_batch, segment, position, self._options.batch, self._reader
@@ -145,8 +158,10 @@ class Shipper:
             if batch.next_offset == position:
                 return  # A line that is being written.
             positions[segment.name] = position = await self._ship(segment, batch)
+            finished = batch.finished
             await self._tell()
-        if await asyncio.to_thread(self._remove, segment, position):
+        # At once, not when all are shipped: a store that was away leaves many.
+        if finished and await asyncio.to_thread(self._remove, segment, position):
             positions.pop(segment.name, None)
 
     def _remove(self, segment: Segment, position: int) -> bool:
@@ -243,8 +258,3 @@ class Shipper:
     def _key_prefix(self) -> str:
         assert self._spool is not None
         return f"{self._spool}/"
-
-
-def _segments_and_sizes(folder: Path) -> tuple[list[Segment], dict[str, int]]:
-    segments = list_segments(folder)
-    return segments, sizes_of(segments)
