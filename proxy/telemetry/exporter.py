@@ -32,7 +32,11 @@ from proxy.wire.record import UsageRecord
 
 log = logging.getLogger("llm-proxy.otlp")
 
-BATCH = 512
+BATCH = 2048
+"""Spans in a request: each costs control some wakings, and so the workers beside it on a core."""
+_LARGEST = 2 * 1024 * 1024
+"""Bytes of a request that holds more than one record, or lot: collectors refuse gRPC messages
+beyond 4 MiB."""
 
 
 class Exporter:
@@ -118,20 +122,40 @@ class Exporter:
                 await self._deliver(self.queue.take())
 
     async def _deliver(self, waiting: Sequence[Waiting]) -> None:
-        told: list[bytes] = []
-        spans = sum([self._tell(told, each) for each in waiting])
-        if not spans:
+        requests = self._requests(waiting)
+        told = sum([spans for _, spans in requests])
+        if not told:
             return
-        exported = rejected = 0
+        exported = refused = 0
         try:
-            verdict = await self._persist(self._request.of(told))
-            if isinstance(verdict, Taken):
-                rejected = min(verdict.rejected, spans)
-                exported = spans - rejected
+            for body, spans in requests:
+                verdict = await self._persist(body)
+                if isinstance(verdict, Taken):
+                    rejected = min(verdict.rejected, spans)
+                    exported += spans - rejected
+                    refused += rejected
         finally:  # Cancelled or not, each span is counted once.
             self.spans["exported"] += exported
-            self.spans["rejected"] += rejected
-            self.spans["failed"] += spans - exported - rejected
+            self.spans["rejected"] += refused
+            self.spans["failed"] += told - exported - refused
+
+    def _requests(self, waiting: Sequence[Waiting]) -> list[tuple[bytes, int]]:
+        """One request, or as many as it takes, and how many spans are in each."""
+        found: list[tuple[bytes, int]] = []
+        told: list[bytes] = []
+        size = spans = 0
+        for each in waiting:
+            before = len(told)
+            more = self._tell(told, each)
+            longer = sum(map(len, told[before:]))
+            if spans and size + longer > _LARGEST:
+                found.append((self._request.of(told[:before]), spans))
+                told, size, spans = told[before:], 0, 0
+            size += longer
+            spans += more
+        if spans:
+            found.append((self._request.of(told), spans))
+        return found
 
     def _tell(self, told: list[bytes], waiting: Waiting) -> int:
         """Add the spans of what waited, `framed`; return how many."""

@@ -12,6 +12,7 @@ from proxy.wire.record import UsageRecord
 
 _RECORD_BYTES = 2_048
 _ATTEMPT_BYTES = 512
+_OF_LOT_BYTES = 1024  # Has no content, no labels and one attempt.
 _LARGEST_BATCH = 2 * 1024 * 1024
 """Collectors refuse gRPC messages beyond 4 MiB; told prompts stand in a batch up to four times."""
 
@@ -99,7 +100,7 @@ def spans_in(waiting: Waiting) -> int:
 
 def _size(waiting: Waiting) -> int:
     if isinstance(waiting, Lot):
-        return len(waiting) * (_RECORD_BYTES + _ATTEMPT_BYTES)
+        return len(waiting) * _OF_LOT_BYTES
     size = _RECORD_BYTES + _ATTEMPT_BYTES * len(waiting.attempts)
     content = waiting.content
     if content is not None:

@@ -4,10 +4,13 @@ import asyncio
 import logging
 
 import pytest
+from msgspec import structs
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from proxy.telemetry import exporter
 from proxy.telemetry.delivery import Later, Never, Signal, Taken, retry_after, stays_here
 from proxy.telemetry.otlp_http import HttpWay
+from proxy.wire.record import Content
 from tests.fakes.vendor import FIN, RST, STALL, WaitFor
 from tests.unit.telemetry.collector import PROTOBUF, Collector, Running, attributes, body_of
 from tests.unit.telemetry.exporting import exporting, numbered
@@ -202,7 +205,8 @@ async def test_an_endless_answer_is_read_no_further_than_needed() -> None:
         never.set()
 
 
-async def test_a_batch_has_at_most_512_spans() -> None:
+async def test_a_batch_has_at_most_so_many_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "BATCH", 512)
     async with Collector() as collector:
         telemetry = exporting(collector.origin)
         for number in range(400):
@@ -212,6 +216,23 @@ async def test_a_batch_has_at_most_512_spans() -> None:
     sizes = [len(t.resource_spans[0].scope_spans[0].spans) for t in collector.traces()]
     assert sizes == [510, 510, 180]
     assert len({span.span_id for span in collector.spans()}) == 400 + 2
+
+
+async def test_no_request_is_longer_than_collectors_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "_LARGEST", 20_000)
+    async with Collector() as collector:
+        telemetry = exporting(collector.origin)
+        long = "y" * 9_000  # Told twice: for each of the two names.
+        for number in range(40):
+            said = Content(output=long if number % 10 == 5 else "short")
+            telemetry.observe(structs.replace(numbered(number), content=said))
+        async with Running(telemetry):
+            await collector.arrived.reach(4)
+    sizes = [len(t.SerializeToString()) for t in collector.traces()]
+    alone = [len(t.resource_spans[0].scope_spans[0].spans) == 3 for t in collector.traces()]
+    assert all(size < 20_500 or one for size, one in zip(sizes, alone, strict=True))
+    assert len({span.span_id for span in collector.spans()}) == 40 + 2
+    assert value(telemetry.metrics, "otlp_spans_total", result="exported") == 120
 
 
 @pytest.mark.parametrize(
