@@ -16,7 +16,9 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-DEBOUNCE_MS = 100
+_STEP_MS = 200
+"""How often what was heard is looked at: a change is told when a step brings no other after it, or
+the second after it. Each is a waking of control, on a core that workers may want whole."""
 
 log = logging.getLogger("llm-proxy.config")
 
@@ -49,8 +51,8 @@ async def _hints(directories: Sequence[Path], second_look: float) -> AsyncGenera
         events = awatch(
             *directories,
             watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=DEBOUNCE_MS // 2,
+            debounce=_STEP_MS,
+            step=_STEP_MS,
             rust_timeout=int(second_look * 1000),
             yield_on_timeout=True,
             recursive=False,
