@@ -24,7 +24,7 @@ from proxy.base.ids import RequestIds
 from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime
 from proxy.core.target import Provider, Route, Target

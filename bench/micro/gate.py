@@ -22,7 +22,7 @@ from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Gate
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.core.quota import Calendar, QuotaStore, Rule, Scope, Sliding, Walls
 from proxy.core.reply import Reply
 from proxy.core.runtime import Runtime

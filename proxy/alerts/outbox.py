@@ -15,7 +15,8 @@ from proxy.alerts.message import headers
 from proxy.base.errors import UpstreamError
 from proxy.core.accounting import StoreAway
 from proxy.core.alerts import AlertStore, Delivery
-from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Answer, Transport
 
 log = logging.getLogger("llm-proxy.alerts")
 

@@ -1,9 +1,10 @@
 """The only place that reads a clock."""
 
 import time
+from typing import Final
 
-monotonic = time.perf_counter  # noqa: TID251
+monotonic: Final = time.perf_counter  # noqa: TID251
 """Seconds from an arbitrary start; never steps back. For durations."""
 
-wall = time.time  # noqa: TID251
+wall: Final = time.time  # noqa: TID251
 """Seconds since the epoch; may step. For time stamps only."""

@@ -1,11 +1,12 @@
 """Request ids: sortable by time, unique across workers and hosts."""
 
 import os
+from typing import Final
 
 from proxy.base.clock import wall
 
-_BATCH = 4096  # Bytes.
-_RANDOM_DIGITS = 20
+_BATCH: Final = 4096  # Bytes.
+_RANDOM_DIGITS: Final = 20
 
 
 class RequestIds:

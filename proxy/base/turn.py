@@ -10,12 +10,13 @@ comes after it, an abort drops it.
 
 import asyncio
 import logging
+from typing import Final
 
 log = logging.getLogger("llm-proxy.turn")
 
-_ALONE = 32
+_ALONE: Final = 32
 """Writes made at once after one that waited and found itself alone."""
-_LARGE = 16 * 1024
+_LARGE: Final = 16 * 1024
 """Bytes that never wait: whoever sends so much must learn at once that its reader is slow."""
 
 

@@ -7,7 +7,7 @@ not followed: who answers must be who was configured.
 from urllib.parse import urlsplit
 
 from proxy.base.errors import Malformed
-from proxy.core.ports import Outgoing, Timeouts
+from proxy.core.outgoing import Outgoing, Timeouts
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import PoolLimits
 from proxy.upstream.proxies import ProxySettings, choose

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from proxy.build.walls import walls
 from proxy.config.providers import Provider as ProviderSettings
 from proxy.config.settings import Proxies
-from proxy.core.ports import Timeouts, Transport
+from proxy.core.outgoing import Timeouts
+from proxy.core.ports import Transport
 from proxy.core.quota import Scope
 from proxy.core.target import Provider
 from proxy.providers.keyring import Keys

@@ -1,7 +1,7 @@
 """One try at one target: what the record will say of it."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Unreachable, UpstreamError
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llm-proxy.attempt")
 
-_NO_MONEY = b'"insufficient_quota"'
-_LONGEST_REST = 60.0
+_NO_MONEY: Final = b'"insufficient_quota"'
+_LONGEST_REST: Final = 60.0
 
 
 class Attempt:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.quota import NO_WALLS, Walls
 
@@ -69,10 +69,10 @@ class Caller:
     per_model: tuple[tuple[ModelPatterns, Walls], ...] = ()
 
 
-ANONYMOUS = Caller("anonymous", ModelPatterns.of(("*",)))
+ANONYMOUS: Final = Caller("anonymous", ModelPatterns.of(("*",)))
 """Everybody, where no keys are asked for."""
 
-UNKNOWN = Caller("unknown", ModelPatterns.of(()))
+UNKNOWN: Final = Caller("unknown", ModelPatterns.of(()))
 """Whoever has not shown a key yet."""
 
 

@@ -4,14 +4,14 @@ It is for answers that are whole by then: the record was made (`x.complete`), so
 its cost. A stream's head is gone long before. What cannot be priced is not told, not even in part.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.core.exchange import Exchange
 
 if TYPE_CHECKING:
     from proxy.wire.headers import Pairs
 
-_NANO = 10**9
+_NANO: Final = 10**9
 
 
 def tell_cost(x: Exchange, headers: "Pairs") -> None:

@@ -16,9 +16,9 @@ from proxy.core.exchange import Exchange
 from proxy.core.failures import Failure, told
 from proxy.core.fitting import fit
 from proxy.core.hedge import HEDGED, Race, hedged, patience
+from proxy.core.outgoing import Timeouts
 from proxy.core.pauses import pause, within
 from proxy.core.policy import USUAL, Hedge
-from proxy.core.ports import Timeouts
 from proxy.core.reply import Reply
 from proxy.core.send import Good, reply_of, send
 from proxy.core.target import Target

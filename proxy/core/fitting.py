@@ -6,7 +6,7 @@ first target gets what the caller said. One that takes its place is not what the
 so what it cannot take is left out (`wire/parameters.py` says what that may be).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.wire.asked import CAPS, MOST_TOKENS
 from proxy.wire.fitting import fit as cut_to
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.core.target import Target
     from proxy.wire.body import Body
 
-_NONE = Parameters()
+_NONE: Final = Parameters()
 
 
 def fit(x: "Exchange", body: "Body", target: "Target") -> None:

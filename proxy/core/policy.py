@@ -5,7 +5,7 @@ done with it, in dispatch.py.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from proxy.core.pauses import Allowance
 
@@ -16,7 +16,9 @@ Rescue = Literal["prefill", "restart"]
 Trigger = Literal["timeout", "rate_limit", "error", "context_length", "content_filter"]
 """What may send a request to a fallback model."""
 
-USUAL_TRIGGERS: frozenset[Trigger] = frozenset(("timeout", "rate_limit", "error", "context_length"))
+USUAL_TRIGGERS: Final[frozenset[Trigger]] = frozenset(
+    ("timeout", "rate_limit", "error", "context_length")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +81,4 @@ class Policy:
     parameters: "Parameters | None" = None
 
 
-USUAL = Policy()
+USUAL: Final = Policy()

@@ -5,32 +5,16 @@ by calling a plain function in the loop turn the bytes arrived: no task wakes up
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxy.core.outgoing import Outgoing, Timeouts
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields in order, as bytes without CR, LF and NUL; names in any case."""
 
 Sink = Callable[[bytes], None]
 """Takes bytes at once; may ask the source to pause, never blocks, never awaits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Deadlines of one attempt, in seconds.
-
-    `connect`: until the connection (and TLS) stands, waiting for a place in the pool included.
-    `first_token`: from the request sent to the first byte of the body (not the head: vendors send
-    the head at once and think afterwards).
-    `idle`: longest silence between two reads of the body after that, and between two accepted
-    writes of a streamed request body. Time during which the client keeps us paused does not count.
-    `total`: the whole attempt.
-    """
-
-    connect: float = 5.0
-    first_token: float = 60.0
-    idle: float = 60.0
-    total: float = 600.0
 
 
 class Upload(Protocol):
@@ -45,17 +29,6 @@ class Upload(Protocol):
         """Whether any byte has been taken: then it cannot be sent a second time."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """One request as it leaves for a vendor. `headers` has all end-to-end fields and credentials,
-    but no Host, Content-Length, Transfer-Encoding or Connection: those are the transport's."""
-
-    method: str
-    target: str  # In origin form: path and query, percent-encoded; the host is the transport's.
-    headers: RawHeaders
-    body: bytes | Upload
 
 
 class Answer(Protocol):
@@ -102,7 +75,7 @@ class Answer(Protocol):
 class Transport(Protocol):
     """The way to one provider: knows its address, TLS and pool."""
 
-    async def send(self, outgoing: Outgoing, timeouts: Timeouts) -> Answer:
+    async def send(self, outgoing: "Outgoing", timeouts: "Timeouts") -> Answer:
         """Send and return once the head of the answer is known (any status; 1xx are passed over).
 
         Raises UpstreamError. Cancelling it aborts the request.

@@ -13,6 +13,8 @@ An answer that came without usage may have its tokens counted (core/counting.py)
 waits for that, and nothing else does.
 """
 
+from typing import Final
+
 from proxy.base.errors import UpstreamError
 from proxy.core.cost_told import tell_cost
 from proxy.core.exchange import Exchange
@@ -24,7 +26,7 @@ from proxy.wire.coding import Inflate, is_gzip
 from proxy.wire.continuation import Sent
 from proxy.wire.headers import without
 
-_WITHOUT_BODY = frozenset({204, 304})
+_WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 async def relay(x: Exchange, out: Out) -> None:

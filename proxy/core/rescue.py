@@ -7,6 +7,7 @@ who finished it. Where no target can, it is told the first error, not the last.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.base.errors import BadRequest, Malformed, ProxyError, Refused, UpstreamError
 from proxy.core.attempt import Attempt
@@ -19,9 +20,9 @@ from proxy.core.target import Target
 from proxy.wire.body import Body
 from proxy.wire.continuation import Prefilled, Repeated, Sent, rescue_event
 
-_CAPS = ("max_tokens", "max_completion_tokens")
-_BYTES_PER_TOKEN = 4
-_MOST = 2**31
+_CAPS: Final = ("max_tokens", "max_completion_tokens")
+_BYTES_PER_TOKEN: Final = 4
+_MOST: Final = 2**31
 
 
 def may_need_rescue(x: Exchange) -> bool:

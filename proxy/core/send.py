@@ -1,18 +1,19 @@
 """One attempt: the request to one target, up to the first bytes of a good answer."""
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Malformed, UpstreamError
 from proxy.core.attempt import Attempt
 from proxy.core.exchange import Exchange
-from proxy.core.ports import Answer, Timeouts
+from proxy.core.outgoing import Timeouts
+from proxy.core.ports import Answer
 from proxy.core.reply import Reply
 from proxy.core.target import Provider
 from proxy.wire.headers import VendorHead
 from proxy.wire.vendor_limits import exhausted
 
-_ERROR_BODY = 256 * 1024
+_ERROR_BODY: Final = 256 * 1024
 
 
 Good = tuple[Answer, VendorHead]

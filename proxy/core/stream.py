@@ -9,7 +9,7 @@ caller sees.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Cut, Malformed, Refused, TimedOut, UpstreamError
@@ -42,8 +42,13 @@ if TYPE_CHECKING:
     from proxy.core.counting import Transcript
     from proxy.wire.continuation import Sent
 
-HOLD = 1024 * 1024
-_STATUS_OF = {"rate_limit": 429, "overloaded": 503, "context_length": 400, "content_filter": 400}
+HOLD: Final = 1024 * 1024
+_STATUS_OF: Final = {
+    "rate_limit": 429,
+    "overloaded": 503,
+    "context_length": 400,
+    "content_filter": 400,
+}
 
 
 class AnswerStream:

@@ -5,13 +5,14 @@ Built once per configuration by `build/`, immutable, shared by all requests of a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.core.caller import Access
 from proxy.core.health import UNWATCHED, Health
 from proxy.core.key_ring import KeyRing
+from proxy.core.outgoing import Outgoing, Timeouts
 from proxy.core.policy import USUAL, Policy
-from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
+from proxy.core.ports import Answer, Transport
 from proxy.core.quota import NO_WALLS, Walls
 from proxy.wire.operations import Operation
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.wire.headers import Pairs, VendorHead
 
 
-SEARCHING = ("search", "sonar")
+SEARCHING: Final = ("search", "sonar")
 """In the name of a model that searches the web by itself."""
 
 

@@ -5,9 +5,9 @@ see the attempt's as their parent. Without, the caller's context passes on as it
 """
 
 from random import getrandbits
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_NONE = "0" * 16  # No id may be all zeros.
+_NONE: Final = "0" * 16  # No id may be all zeros.
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -34,7 +34,7 @@ class Trace(NamedTuple):
         return ((b"traceparent", parent.encode("ascii")), *self.given[1:])
 
 
-NOT_TRACED = Trace()
+NOT_TRACED: Final = Trace()
 
 
 def begun() -> Trace:

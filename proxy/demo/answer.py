@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from proxy.base.errors import Cut, Malformed, TimedOut, UpstreamError
-from proxy.core.ports import Answer, RawHeaders, Sink, Timeouts
+from proxy.core.outgoing import Timeouts
+from proxy.core.ports import Answer, RawHeaders, Sink
 from proxy.demo.content import Content
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ and brings one event each `delay` seconds; any other is whole after one `delay`.
 import asyncio
 
 from proxy.base.errors import TimedOut
-from proxy.core.ports import Answer, Outgoing, RawHeaders, Timeouts, Transport, Upload
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Answer, RawHeaders, Transport, Upload
 from proxy.demo.answer import DemoAnswer
 from proxy.demo.content import Content, Refusal, Request, refused
 from proxy.demo.operations import answered, handler_of, path_of, unknown

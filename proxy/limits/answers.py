@@ -7,16 +7,17 @@ seconds, `retry-after-ms`, durations such as `1m30s`.
 from collections.abc import Iterable
 from functools import lru_cache
 from math import ceil
+from typing import Final
 
 from proxy.base.errors import BudgetExceeded, HeaderPairs, LimitReached, StoreUnavailable
 from proxy.core.quota import Calendar, Denial, Level, Rule, Stand
 
 Field = tuple[bytes, bytes]
 
-_NANO = 10**9
-_UNITS = {"requests": "requests", "tokens": "tokens", "concurrency": "requests at a time"}
-_PER = {60: " per minute", 86400: " per day"}
-_FIELDS = {
+_NANO: Final = 10**9
+_UNITS: Final = {"requests": "requests", "tokens": "tokens", "concurrency": "requests at a time"}
+_PER: Final = {60: " per minute", 86400: " per day"}
+_FIELDS: Final = {
     measure: (
         b"x-ratelimit-limit-%b" % measure.encode(),
         b"x-ratelimit-remaining-%b" % measure.encode(),
@@ -24,9 +25,9 @@ _FIELDS = {
     )
     for measure in ("requests", "tokens")
 }
-_BUDGET_LINE = b"%bx-llm-proxy-budget-remaining: %d.%09d"
-_WHOLE_BUDGET_LINE = b"x-llm-proxy-budget-remaining: %d\r\n"
-NO_RETRY: HeaderPairs = ((b"x-should-retry", b"false"),)
+_BUDGET_LINE: Final = b"%bx-llm-proxy-budget-remaining: %d.%09d"
+_WHOLE_BUDGET_LINE: Final = b"x-llm-proxy-budget-remaining: %d\r\n"
+NO_RETRY: Final[HeaderPairs] = ((b"x-should-retry", b"false"),)
 
 
 def limit_reached(denial: Denial) -> LimitReached:

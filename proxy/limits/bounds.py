@@ -6,7 +6,7 @@ then begins with less and grows (meter.py), and what cannot be bounded at all is
 """
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.base.errors import LimitReached, OperatorError
 from proxy.core.exchange import Exchange
@@ -16,20 +16,21 @@ from proxy.core.target import Target
 from proxy.limits.answers import NO_RETRY
 from proxy.limits.need import need_of
 
-_MTOK = 1_000_000
-_HOUR = 3600
-_LEAST_OUTPUT = 256
-STEP = 4096
+_MTOK: Final = 1_000_000
+_HOUR: Final = 3600
+_LEAST_OUTPUT: Final = 256
+STEP: Final = 4096
 """Tokens of output for each choice: taken from token limits where the caller names no cap, held for
 a stream at a time where nobody knows how long it can be."""
 
-_PICTURE = 16_384  # Tokens of a picture, for limits: more than nearly every model takes for one.
-_LARGEST_PICTURE = 65_536  # As above, for every model.
-_MORE_THAN_ANY = 10**9
-_WIDEST_WINDOW = 2_000_000
-_FEWEST_PER_BYTE = 8  # Text with fewer tokens is no text.
-_FREE = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
-_FREE_PATH = re.compile(  # Plain names alone: a vendor might resolve what we do not.
+# Tokens of a picture, for limits: more than nearly every model takes for one.
+_PICTURE: Final = 16_384
+_LARGEST_PICTURE: Final = 65_536  # As above, for every model.
+_MORE_THAN_ANY: Final = 10**9
+_WIDEST_WINDOW: Final = 2_000_000
+_FEWEST_PER_BYTE: Final = 8  # Text with fewer tokens is no text.
+_FREE: Final = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
+_FREE_PATH: Final = re.compile(  # Plain names alone: a vendor might resolve what we do not.
     r"/(?:files|uploads|vector_stores|conversations)(?:/[A-Za-z0-9_.-]+)*/?"
 )
 
@@ -41,7 +42,7 @@ class Able(NamedTuple):
     certain: bool
 
 
-AS_NAMED = Able(0, True)
+AS_NAMED: Final = Able(0, True)
 """Where the caller named a cap nobody asks how many there can be without one."""
 
 

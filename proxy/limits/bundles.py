@@ -8,7 +8,7 @@ that was wished) is taken from that model in the other's place, from its rates t
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.core.caller import Caller
 from proxy.core.exchange import Exchange
@@ -30,8 +30,8 @@ from proxy.core.target import Provider, Target
 if TYPE_CHECKING:
     from proxy.core.labels import Labels
 
-_MOST_KEPT = 4096
-_OF_A_MODEL = frozenset(("model", "key_model"))
+_MOST_KEPT: Final = 4096
+_OF_A_MODEL: Final = frozenset(("model", "key_model"))
 
 TakeNow = Callable[[int, int, int], Grant | None]
 """`QuickQuota.take_now`."""

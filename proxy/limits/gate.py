@@ -8,6 +8,7 @@ worker's share of every limit, counted by itself.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.base.errors import ProxyError, Unreachable
 from proxy.core.attempt import Attempt
@@ -34,7 +35,7 @@ from proxy.limits.queues import NO_QUEUES, Queues
 from proxy.limits.telling import Policy, say_degraded, tell
 from proxy.limits.waiting import WaitingRoom
 
-_NEVER_SENT = Unreachable.kind
+_NEVER_SENT: Final = Unreachable.kind
 
 
 @dataclass(frozen=True, slots=True)

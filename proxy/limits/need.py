@@ -10,6 +10,7 @@ alone, is seen at once.
 """
 
 import re
+from typing import Final
 
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Need
@@ -19,40 +20,42 @@ from proxy.wire import operations
 from proxy.wire.asked import asked_of, members, prompts
 from proxy.wire.body import Body
 
-_OVERHEAD = 64  # Tokens around the text: roles, separators, the priming of the answer.
-_BYTES_PER_SECOND = 750  # Of audio: no codec in use makes speech from fewer.
-_BYTES_PER_TOKEN = 64  # Of a form: pictures and audio, at their dearest.
-_SPEECH = 4  # Tokens of audio for a byte of text, at the slowest reading.
-_SEARCHES = 10  # More than one answer makes.
-_PICTURE_MADE = 8192  # Tokens of a picture that is made, at the best quality.
-_MOST_LOOKED_AT = 16
-_MOST_IN_A_FORM = 10  # Pictures: what a form asks for may stand behind what is read of it.
-_DOCUMENTS_A_CALL = 100  # As rerankers bill: a call for so many, and long ones are several.
-_LONG_DOCUMENT = 250
+_OVERHEAD: Final = 64  # Tokens around the text: roles, separators, the priming of the answer.
+_BYTES_PER_SECOND: Final = 750  # Of audio: no codec in use makes speech from fewer.
+_BYTES_PER_TOKEN: Final = 64  # Of a form: pictures and audio, at their dearest.
+_SPEECH: Final = 4  # Tokens of audio for a byte of text, at the slowest reading.
+_SEARCHES: Final = 10  # More than one answer makes.
+_PICTURE_MADE: Final = 8192  # Tokens of a picture that is made, at the best quality.
+_MOST_LOOKED_AT: Final = 16
+_MOST_IN_A_FORM: Final = 10  # Pictures: what a form asks for may stand behind what is read of it.
+_DOCUMENTS_A_CALL: Final = 100  # As rerankers bill: a call for so many, and long ones are several.
+_LONG_DOCUMENT: Final = 250
 
-_MAKES_TEXT = frozenset(("chat", "completions", "responses"))
-_MAKES_PICTURES = frozenset(("images", "image_edits", "image_variations"))
-_KEPT_BY_VENDOR = ("previous_response_id", "conversation", "prompt")
-_SEARCH_OPTIONS = ("web_search_options", "search_parameters")
-_TALKS = frozenset(("chat", "responses"))
-_SEARCH_NAME, _SONAR_NAME = SEARCHING
-_new_need = tuple.__new__  # Makes one as `Need(*numbers)` does, in a third of the time.
-_SPECIAL = frozenset((*_KEPT_BY_VENDOR, *_SEARCH_OPTIONS, "prediction", "service_tier"))
-_TYPE = b'"type"'
-_LONG = 8 * 1024
-_HOPS = 100
-_BACKSLASH = ord("\\")  # A number is found in a quarter of the time that a text takes.
-_ESCAPE = b"\\u00"
-_PICTURE = b'"image_url"'
-_MEMBER = re.compile(rb'"image_url"\s*:')
-_PICTURE_DATA = re.compile(rb'"image_url"\s*:\s*(?:\{\s*"url"\s*:\s*)?"data:image/')
-_OTHERS = re.compile(
+_MAKES_TEXT: Final = frozenset(("chat", "completions", "responses"))
+_MAKES_PICTURES: Final = frozenset(("images", "image_edits", "image_variations"))
+_KEPT_BY_VENDOR: Final = ("previous_response_id", "conversation", "prompt")
+_SEARCH_OPTIONS: Final = ("web_search_options", "search_parameters")
+_TALKS: Final = frozenset(("chat", "responses"))
+_SEARCH_NAME: Final = SEARCHING[0]
+_SONAR_NAME: Final = SEARCHING[1]
+_new_need: Final = tuple.__new__  # Makes one as `Need(*numbers)` does, in a third of the time.
+_SPECIAL: Final = frozenset((*_KEPT_BY_VENDOR, *_SEARCH_OPTIONS, "prediction", "service_tier"))
+_TYPE: Final = b'"type"'
+_LONG: Final = 8 * 1024
+_HOPS: Final = 100
+_BACKSLASH: Final = ord("\\")  # A number is found in a quarter of the time that a text takes.
+_ESCAPE: Final = b"\\u00"
+_PICTURE: Final = b'"image_url"'
+_MEMBER: Final = re.compile(rb'"image_url"\s*:')
+_PICTURE_DATA: Final = re.compile(rb'"image_url"\s*:\s*(?:\{\s*"url"\s*:\s*)?"data:image/')
+_OTHERS: Final = re.compile(
     rb'(?<!\\)"(?:file_search|code_interpreter|mcp|computer|file_id|file_url|item_reference)'
 )  # Tools, and what only the vendor has.
-_SEARCH = re.compile(rb'(?<!\\)"(?:web_search|search_parameters)')
-_SEARCHING = (b'"web_search', b'"search_parameters')  # Found much sooner than by an expression.
-_OTHERS_BEGIN = (b'"file_', b'"code_int', b'"mcp', b'"computer', b'"item_ref')
-_ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
+_SEARCH: Final = re.compile(rb'(?<!\\)"(?:web_search|search_parameters)')
+# Found much sooner than by an expression.
+_SEARCHING: Final = (b'"web_search', b'"search_parameters')
+_OTHERS_BEGIN: Final = (b'"file_', b'"code_int', b'"mcp', b'"computer', b'"item_ref')
+_ESCAPED: Final = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
 def need_of(x: Exchange) -> Need:

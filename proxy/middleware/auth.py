@@ -7,6 +7,7 @@ Keys of the configuration come first; the others are in the directory.
 from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_address
+from typing import Final
 
 from proxy.base.clock import wall
 from proxy.base.errors import AccessDenied, NotAuthenticated
@@ -16,8 +17,8 @@ from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.steps import Later
 
-_WHERE = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
-_BEARER = "Bearer"  # As nearly everybody writes it.
+_WHERE: Final = "send it as `Authorization: Bearer <key>`, `x-api-key` or `api-key`"
+_BEARER: Final = "Bearer"  # As nearly everybody writes it.
 
 
 def auth(x: Exchange) -> Later | None:

@@ -5,6 +5,8 @@ came with the head, as nearly all of it does. A multipart form is read up to its
 Everything else is passed on as it comes.
 """
 
+from typing import Final
+
 from proxy.base.clock import monotonic
 from proxy.base.errors import UnsupportedMedia
 from proxy.core.exchange import Exchange
@@ -16,8 +18,8 @@ from proxy.wire.body import Body
 from proxy.wire.coding import inflate_request
 from proxy.wire.multipart import boundary_of
 
-_JSON = "application/json"  # As nearly everybody writes it.
-_FORM = "multipart/form-data"
+_JSON: Final = "application/json"  # As nearly everybody writes it.
+_FORM: Final = "multipart/form-data"
 
 
 def body(x: Exchange) -> Later | None:
@@ -58,7 +60,8 @@ async def _find_model(x: Exchange) -> Reply | None:
     return None
 
 
-_READ, _FIND_MODEL = Later(_read), Later(_find_model)
+_READ: Final = Later(_read)
+_FIND_MODEL: Final = Later(_find_model)
 
 
 def _parse(x: Exchange, raw: bytes) -> None:

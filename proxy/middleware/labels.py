@@ -12,6 +12,7 @@ which of the two is meant. A key's own agent cannot be overruled.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from proxy.base.errors import BadRequest
 from proxy.core.exchange import Exchange
@@ -20,10 +21,13 @@ from proxy.core.reply import Reply
 from proxy.wire.body import Body
 from proxy.wire.own_fields import FIELDS, LABELS, MEMBERS, field
 
-_NOTHING: Mapping[str, object] = {}
-_MOST_TAGS = 16
-_IN_METADATA = ("agent_id", "session_id", "tags")
-_CUSTOMER, _AGENT, _SESSION, _TAGS = map(field, LABELS)
+_NOTHING: Final[Mapping[str, object]] = {}
+_MOST_TAGS: Final = 16
+_IN_METADATA: Final = ("agent_id", "session_id", "tags")
+_CUSTOMER: Final = field(LABELS[0])
+_AGENT: Final = field(LABELS[1])
+_SESSION: Final = field(LABELS[2])
+_TAGS: Final = field(LABELS[3])
 
 
 def labels(x: Exchange) -> Reply | None:

@@ -1,5 +1,7 @@
 """Whether the caller may send this now: requests and tokens per time, slots."""
 
+from typing import Final
+
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.steps import Later
@@ -19,4 +21,4 @@ async def _admit(x: Exchange) -> Reply | None:
     return None
 
 
-_LATER = Later(_admit)
+_LATER: Final = Later(_admit)

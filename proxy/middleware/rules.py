@@ -1,5 +1,7 @@
 """Which model is meant: from the name asked for, by the rules, to a configured model."""
 
+from typing import Final
+
 from proxy.base.errors import BadRequest, NotFound
 from proxy.base.redact import redact
 from proxy.core.exchange import Exchange
@@ -7,8 +9,8 @@ from proxy.core.reply import Reply
 from proxy.core.rules import Rule
 from proxy.middleware.access import may_know
 
-AUTO = "auto"
-_LONGEST = 256
+AUTO: Final = "auto"
+_LONGEST: Final = 256
 
 
 def rules(x: Exchange) -> Reply | None:

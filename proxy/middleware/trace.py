@@ -4,12 +4,13 @@ An invalid `traceparent` is dropped with its `tracestate`, as the standard asks.
 """
 
 import re
+from typing import Final
 
 from proxy.core.exchange import Exchange
 from proxy.core.reply import Reply
 from proxy.core.tracing import Fields, Trace, begun, new_span
 
-_TRACEPARENT = re.compile(
+_TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
     r"(?:-[\x20-\x7e]*)?"
 )

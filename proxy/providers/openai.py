@@ -5,12 +5,14 @@ the caller's credentials, which give way to the operator's.
 """
 
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from proxy.base.errors import Refused, UpstreamError
 from proxy.core.exchange import Decoder, Exchange
-from proxy.core.ports import Answer, Outgoing, Upload
+from proxy.core.outgoing import Outgoing
+from proxy.core.ports import Answer, Upload
 from proxy.core.target import Target
 from proxy.core.upload import FormUpload
 from proxy.wire.body import Body
@@ -19,18 +21,19 @@ from proxy.wire.headers import CallerFields, Pairs, VendorHead, to_caller, to_ve
 from proxy.wire.reasons import reason_of
 from proxy.wire.sse import WithoutUsage
 
-_IDENTITY = (b"accept-encoding", b"identity")
-_ACCEPT = frozenset((b"accept-encoding",))
-_READ_BY_US = _ACCEPT | {b"content-encoding"}  # A compressed JSON body leaves uncompressed.
-_ERROR_HEADERS = frozenset((b"content-type", b"content-encoding"))
-_REASONING = ("o1", "o3", "o4", "gpt-5")  # These refuse `max_tokens`; other vendors know only it.
-_CAPS = {
+_IDENTITY: Final = (b"accept-encoding", b"identity")
+_ACCEPT: Final = frozenset((b"accept-encoding",))
+_READ_BY_US: Final = _ACCEPT | {b"content-encoding"}  # A compressed JSON body leaves uncompressed.
+_ERROR_HEADERS: Final = frozenset((b"content-type", b"content-encoding"))
+# These refuse `max_tokens`; other vendors know only it.
+_REASONING: Final = ("o1", "o3", "o4", "gpt-5")
+_CAPS: Final = {
     "chat": "max_tokens",
     "completions": "max_tokens",
     "responses": "max_output_tokens",
 }
-_KINDS = {429: ("rate_limit_error", "rate_limit_exceeded")}
-_NO_RETRY = ((b"x-should-retry", b"false"),)
+_KINDS: Final = {429: ("rate_limit_error", "rate_limit_exceeded")}
+_NO_RETRY: Final = ((b"x-should-retry", b"false"),)
 
 
 class OpenAIAdapter:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from proxy.core.ports import Outgoing, RawHeaders
+from proxy.core.outgoing import Outgoing
+from proxy.core.ports import RawHeaders
 from proxy.core.target import Provider
 
 PROMPT_TOKENS = 32

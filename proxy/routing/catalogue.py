@@ -7,11 +7,12 @@ A pattern has one `*`. What the star stood for takes the place of the star in a 
 import difflib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from proxy.core.target import Route, Target
 
-_LONGEST_COMPARED = 100
-_MOST_KNOWN = 4096
+_LONGEST_COMPARED: Final = 100
+_MOST_KNOWN: Final = 4096
 
 
 class Models:

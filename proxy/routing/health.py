@@ -9,7 +9,7 @@ the breaker is told to whoever shares it with other workers; an operator's word 
 """
 
 import logging
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from proxy.base.clock import monotonic, wall
 from proxy.core.policy import Breaker as BreakerSettings
@@ -25,8 +25,8 @@ log = logging.getLogger("llm-proxy.health")
 
 Mode = Literal["auto", "open", "closed"]
 
-LONGEST_REST = 3600.0
-_SAME = 0.25
+LONGEST_REST: Final = 3600.0
+_SAME: Final = 0.25
 """Seconds by which two workers may differ on when the same breaker closes."""
 
 

@@ -12,7 +12,7 @@ each route: where nothing is declared and nothing wished, each target is only as
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.base.errors import BadRequest, OperatorError
 from proxy.core.target import Catalogue, Route, Target
@@ -21,7 +21,7 @@ from proxy.routing.strategies.port import Ask, Strategy
 from proxy.routing.strategies.weighted import Weighted
 from proxy.routing.wishes import Wishes
 
-_MOST_KEPT = 8192  # Routes; callers choose the names that patterns make new ones of.
+_MOST_KEPT: Final = 8192  # Routes; callers choose the names that patterns make new ones of.
 
 
 class Plan(NamedTuple):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from proxy.base.clock import wall
 from proxy.base.errors import Malformed, UpstreamError
 from proxy.base.tasks import Tasks
-from proxy.core.ports import Answer, Outgoing, Timeouts
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Answer
 from proxy.core.target import Provider
 from proxy.core.verdicts import TARGET_AT_FAULT
 from proxy.routing.healths import Healths

@@ -3,6 +3,7 @@
 import logging
 import re
 from asyncio import CancelledError
+from typing import Final
 
 from proxy.base.errors import BadRequest, InternalError, NotFound, ProxyError
 from proxy.base.ids import RequestIds
@@ -16,9 +17,9 @@ from proxy.wire import operations
 
 log = logging.getLogger("llm-proxy.server")
 
-_JSON = [(b"content-type", b"application/json")]
+_JSON: Final = [(b"content-type", b"application/json")]
 # A path must mean the same to us and to the vendor: no dot segments, in no spelling, no backslash.
-_AMBIGUOUS = re.compile(
+_AMBIGUOUS: Final = re.compile(
     r"(?:^|/|%2f|\\|%5c)(?:\.|%2e){1,2}(?:$|/|%2f|\\|%5c)|//|%00", re.IGNORECASE
 )
 

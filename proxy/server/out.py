@@ -11,7 +11,7 @@ import struct
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.base.clock import wall
 from proxy.base.errors import InternalError, ProxyError
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from proxy.server.ports import Line, Request
 
-_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-_JSON = (b"content-type", b"application/json")
-_NO_LINGER = struct.pack("ii", 1, 0)  # Closing then sends RST, whatever is unsent.
+_STATUS_LINES: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_JSON: Final = (b"content-type", b"application/json")
+_NO_LINGER: Final = struct.pack("ii", 1, 0)  # Closing then sends RST, whatever is unsent.
 
 
 class HttpOut:

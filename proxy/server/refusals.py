@@ -3,6 +3,8 @@
 The connection ends with such an answer. What was refused is not quoted.
 """
 
+from typing import Final
+
 from proxy.base.errors import BadRequest, ProxyError, SlowRequest
 from proxy.wire.errors import envelope
 
@@ -14,11 +16,11 @@ KEEP_ALIVE = 75.0
 """Seconds that a connection may be idle."""
 LINGER = 5.0
 """Seconds that the rest of a body which nobody wanted is read for."""
-LINE_LIMIT = 16 * 1024
+LINE_LIMIT: Final = 16 * 1024
 """Most bytes of a target, and of a field's name and value."""
 FIELDS_LIMIT = 128
 """Most fields of a head with its trailers."""
-HEAD_LIMIT = 64 * 1024
+HEAD_LIMIT: Final = 64 * 1024
 """Most bytes of a head, and of framing without any body."""
 
 

@@ -1,8 +1,9 @@
 """The target of a request: from what stands in the request line to a raw path and a raw query."""
 
 import re
+from typing import Final
 
-_ABSOLUTE = re.compile(
+_ABSOLUTE: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://"
     r"(?:[^/?#@\[\]]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::([0-9]{0,5}))?"
     r"(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?"

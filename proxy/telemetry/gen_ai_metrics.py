@@ -7,6 +7,7 @@ costs nothing: the next one tells all.
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Final
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AGGREGATION_TEMPORALITY_CUMULATIVE,
@@ -33,9 +34,9 @@ from proxy.telemetry.series import paces, per_token
 from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
 
-_SIZE = 500
-_MICRO = 1e-6
-_CALL = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
+_SIZE: Final = 500
+_MICRO: Final = 1e-6
+_CALL: Final = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model")
 
 
 class _Table:

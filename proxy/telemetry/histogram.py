@@ -7,6 +7,7 @@ on a bound belongs below it, as `le` says. Counts are per bucket here and summed
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from typing import Final
 
 
 def micros(*seconds: float) -> tuple[int, ...]:
@@ -14,21 +15,23 @@ def micros(*seconds: float) -> tuple[int, ...]:
     return tuple(round(bound * 1_000_000) for bound in seconds)
 
 
-LATENCY = micros(
+LATENCY: Final = micros(
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
     *(10, 30, 60, 120, 300, 420, 600),
 )
-OVERHEAD = micros(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
-PER_TOKEN = micros(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+OVERHEAD: Final = micros(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+PER_TOKEN: Final = micros(
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5
+)
 
 # The bounds that the semantic conventions for generative AI ask for.
-GEN_AI_TOKENS = tuple(4**power for power in range(14))
-GEN_AI_DURATION = micros(*(0.01 * 2**power for power in range(14)))
-GEN_AI_FIRST_TOKEN = micros(
+GEN_AI_TOKENS: Final = tuple(4**power for power in range(14))
+GEN_AI_DURATION: Final = micros(*(0.01 * 2**power for power in range(14)))
+GEN_AI_FIRST_TOKEN: Final = micros(
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1),
     *(0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
-GEN_AI_PER_TOKEN = micros(
+GEN_AI_PER_TOKEN: Final = micros(
     *(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 )
 

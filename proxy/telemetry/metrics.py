@@ -8,7 +8,7 @@ Histograms have fewer labels than counters: they are some sixty series each.
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from proxy.telemetry.attempt_counts import AttemptCounts
 from proxy.telemetry.bounded import Bounded, Key
@@ -28,9 +28,9 @@ from proxy.telemetry.series import TOKEN_TYPES, Counts, Tally, Timings
 from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
-_TIMING_LABELS = frozenset(("model", "provider", "operation"))
-_REASONS = 64
-_MICRO = 1e-6
+_TIMING_LABELS: Final = frozenset(("model", "provider", "operation"))
+_REASONS: Final = 64
+_MICRO: Final = 1e-6
 
 T = TypeVar("T")
 Told = Iterator[tuple[str, T]]

@@ -11,21 +11,26 @@ from typing import Final
 
 from proxy.telemetry.attributes import LONGEST, Value, sendable
 
-_ATTRIBUTE = b"\x4a"  # Span.attributes.
-_KEY, _VALUE = b"\x0a", b"\x12"  # Of a KeyValue.
-_TEXT, _FLAG, _WHOLE, _REAL, _ARRAY = b"\x0a", b"\x10", b"\x18", b"\x21", b"\x2a"  # Of an AnyValue.
-_ELEMENT = b"\x0a"  # ArrayValue.values.
+_ATTRIBUTE: Final = b"\x4a"  # Span.attributes.
+_KEY: Final = b"\x0a"  # Of a KeyValue.
+_VALUE: Final = b"\x12"
+_TEXT: Final = b"\x0a"  # Of an AnyValue.
+_FLAG: Final = b"\x10"
+_WHOLE: Final = b"\x18"
+_REAL: Final = b"\x21"
+_ARRAY: Final = b"\x2a"
+_ELEMENT: Final = b"\x0a"  # ArrayValue.values.
 
-_SMALL = tuple(bytes((number,)) for number in range(0x80))
-SHORT = (*_SMALL, *(bytes((n & 0x7F | 0x80, n >> 7)) for n in range(0x80, 0x1000)))
+_SMALL: Final = tuple(bytes((number,)) for number in range(0x80))
+SHORT: Final = (*_SMALL, *(bytes((n & 0x7F | 0x80, n >> 7)) for n in range(0x80, 0x1000)))
 """Counts of tokens and bytes mostly are: a look-up takes a third of the time."""
-_MORE = tuple(bytes((number | 0x80,)) for number in range(0x80))
+_MORE: Final = tuple(bytes((number | 0x80,)) for number in range(0x80))
 """A byte of a varint that is not its last."""
-_LONGEST_VARINT = 10
-_LONGEST_NAME = 100  # So that the length of a name and a number fits in one byte.
-_KEPT_HEADS = 1024
+_LONGEST_VARINT: Final = 10
+_LONGEST_NAME: Final = 100  # So that the length of a name and a number fits in one byte.
+_KEPT_HEADS: Final = 1024
 
-_double = Struct("<d").pack
+_double: Final = Struct("<d").pack
 
 
 def varint(number: int) -> bytes:

@@ -4,12 +4,14 @@ Every proxy and every other service that samples by id picks the same traces: th
 random (W3C trace context, level 2), and a trace is taken when they are in the upper part.
 """
 
+from typing import Final
+
 from proxy.wire.brief import Numbers
 from proxy.wire.lots import Lot
 from proxy.wire.record import UsageRecord
 
-_RANDOM_DIGITS = 14
-_RANDOM = 1 << (4 * _RANDOM_DIGITS)
+_RANDOM_DIGITS: Final = 14
+_RANDOM: Final = 1 << (4 * _RANDOM_DIGITS)
 
 
 class Sampling:

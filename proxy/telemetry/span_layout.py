@@ -6,6 +6,7 @@ numbers are of one to five bytes. What has no bytes is not told, nor is the head
 """
 
 from struct import Struct
+from typing import Final
 
 from proxy.telemetry.attributes import LONGEST
 from proxy.telemetry.otlp_bytes import Name
@@ -30,7 +31,7 @@ from proxy.telemetry.span_names import (
 from proxy.telemetry.span_request import FRAME
 from proxy.telemetry.span_start import END, IDS, IDS_WITH_PARENT, OF_REMOTE, ROOT, START, TRACE_ID
 
-KEPT = 512
+KEPT: Final = 512
 
 Lengths = tuple[bool, int, int, int, int, int, int, int]
 """Whether there is a parent, and the bytes of the id, the cost, the sizes of request and answer,
@@ -38,13 +39,13 @@ and the tokens for input, for output, and together."""
 
 _Field = tuple[bytes, str]
 """What stands before a value, and the format of that."""
-_NOTHING: _Field = (b"", "0s")
+_NOTHING: Final[_Field] = (b"", "0s")
 """Takes any bytes."""
-_FRAME: _Field = (FRAME, "2s")
+_FRAME: Final[_Field] = (FRAME, "2s")
 """The length of a span of 128 bytes, which any has, to 4,095."""
-_BEGINNING = 4
+_BEGINNING: Final = 4
 """Fields up to the times."""
-_TOKENS = 5
+_TOKENS: Final = 5
 """Fields of a client's span that tell tokens, the last ones."""
 
 

@@ -7,6 +7,7 @@ ids, times and numbers, which are written at once (span_layout.py). The same byt
 
 from collections.abc import Collection
 from struct import error as StructError
+from typing import Final
 
 from proxy.base.jsonio import dumps
 from proxy.telemetry.attributes import LONGEST
@@ -20,7 +21,7 @@ from proxy.telemetry.span_start import END, START, TRACE_ID, ids_of
 from proxy.wire.brief import Numbers
 from proxy.wire.lots import Lot
 
-_REQUEST_ID = b'{"request_id":'
+_REQUEST_ID: Final = b'{"request_id":'
 
 
 class Shapes:

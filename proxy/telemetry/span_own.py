@@ -6,6 +6,7 @@ Written to bytes at once: this runs for every request.
 """
 
 from collections.abc import Collection
+from typing import Final
 
 from proxy.base import jsonio
 from proxy.telemetry.attributes import Value
@@ -33,10 +34,10 @@ from proxy.telemetry.span_names import (
 )
 from proxy.wire.record import AttemptRecord, Content, Cost, Usage, UsageRecord
 
-NANO = 1e9
-MICRO = 1e6
-_JSON = "application/json"
-_TEXT = "text/plain"
+NANO: Final = 1e9
+MICRO: Final = 1e6
+_JSON: Final = "application/json"
+_TEXT: Final = "text/plain"
 
 Common = tuple[bytes, bytes, bytes]
 """What all spans of a record say, encoded once: its id, its context for OpenInference, and what the

@@ -8,17 +8,19 @@ Resource and scope are the same in all requests: encoded once.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from proxy.telemetry.otlp_bytes import message, varint
 
-_RESOURCE_SPANS = b"\x0a"
-_RESOURCE, _SCOPE_SPANS = b"\x0a", b"\x12"
-_SCOPE = b"\x0a"
+_RESOURCE_SPANS: Final = b"\x0a"
+_RESOURCE: Final = b"\x0a"
+_SCOPE_SPANS: Final = b"\x12"
+_SCOPE: Final = b"\x0a"
 
-FRAME = b"\x12"
+FRAME: Final = b"\x12"
 """Before the length of a span."""
 
 

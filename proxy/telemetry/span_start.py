@@ -3,31 +3,39 @@
 from hashlib import blake2b
 from struct import Struct
 from struct import error as StructError
+from typing import Final
 
-_SAMPLED = 0x01
-_HAS_IS_REMOTE = 0x100
-_IS_REMOTE = 0x200
+_SAMPLED: Final = 0x01
+_HAS_IS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
 
-TRACE_ID, START, END = b"\x0a\x10", b"\x39", b"\x41"
-"""Before the sixteen bytes of an id, and the eight of a time."""
-_SPAN_ID, _PARENT_ID = b"\x12\x08", b"\x22\x08"
-_SPAN_ID_HEX, _PARENT_ID_HEX = _SPAN_ID.hex(), _PARENT_ID.hex()
-_FLAGS = b"\x85\x01"
+TRACE_ID: Final = b"\x0a\x10"
+"""Before the sixteen bytes of an id."""
+START: Final = b"\x39"
+"""Before the eight bytes of a time."""
+END: Final = b"\x41"
+_SPAN_ID: Final = b"\x12\x08"
+_PARENT_ID: Final = b"\x22\x08"
+_SPAN_ID_HEX: Final = _SPAN_ID.hex()
+_PARENT_ID_HEX: Final = _PARENT_ID.hex()
+_FLAGS: Final = b"\x85\x01"
 
-ROOT = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE).to_bytes(4, "little")
+ROOT: Final = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE).to_bytes(4, "little")
 """Flags of a span whose parent is here, or that has none."""
-OF_REMOTE = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE | _IS_REMOTE).to_bytes(4, "little")
+OF_REMOTE: Final = _FLAGS + (_SAMPLED | _HAS_IS_REMOTE | _IS_REMOTE).to_bytes(4, "little")
 """Those of a span whose parent is the caller's."""
 
-TRACE, SPAN = 16, 8
+TRACE: Final = 16
 """Bytes of an id."""
-IDS = TRACE + len(_SPAN_ID) + SPAN
-IDS_WITH_PARENT = IDS + len(_PARENT_ID) + SPAN
+SPAN: Final = 8
+IDS: Final = TRACE + len(_SPAN_ID) + SPAN
+IDS_WITH_PARENT: Final = IDS + len(_PARENT_ID) + SPAN
 """Bytes of all ids of a span, as they are told behind `TRACE_ID`."""
-_NO_ID = bytes(TRACE)
-_NO_TRACE, _NO_SPAN = "0" * 2 * TRACE, "0" * 2 * SPAN
+_NO_ID: Final = bytes(TRACE)
+_NO_TRACE: Final = "0" * 2 * TRACE
+_NO_SPAN: Final = "0" * 2 * SPAN
 
-_times = Struct("<sQsQ").pack
+_times: Final = Struct("<sQsQ").pack
 
 
 class BadIds(ValueError):

@@ -12,6 +12,7 @@ said.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -28,11 +29,14 @@ from proxy.wire.lots import Lot
 from proxy.wire.record import AttemptRecord, UsageRecord
 
 # Fields of a Span after its ids and times (span_start.py).
-_NAME, _KIND, _STATUS = b"\x2a", b"\x30", b"\x7a"
-_STATUS_MESSAGE, _STATUS_CODE = b"\x12", b"\x18"
+_NAME: Final = b"\x2a"
+_KIND: Final = b"\x30"
+_STATUS: Final = b"\x7a"
+_STATUS_MESSAGE: Final = b"\x12"
+_STATUS_CODE: Final = b"\x18"
 
-KINDS_KEPT = 1024
-LONGEST_KEPT = 8192
+KINDS_KEPT: Final = 1024
+LONGEST_KEPT: Final = 8192
 
 
 class Spans:

@@ -4,7 +4,7 @@ import asyncio
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import TimedOut, Unreachable
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.connection import Connection
 from proxy.upstream.dial import Dialler
 from proxy.upstream.origin import Origin

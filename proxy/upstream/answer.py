@@ -8,13 +8,13 @@ Cancelling any of the coroutines aborts the answer.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.base.errors import Cut, Malformed
 from proxy.core.ports import RawHeaders, Sink
 from proxy.upstream.coding import Collector
 
-HELD_LIMIT = 256 * 1024
+HELD_LIMIT: Final = 256 * 1024
 """Bytes of body held for a reader that has not come yet, before the connection stops reading."""
 
 

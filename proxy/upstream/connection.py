@@ -8,19 +8,19 @@ said it would, with nothing after it; it leaves its owner exactly once, by `forg
 """
 
 import asyncio
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Cut, Malformed, Reset, TimedOut
 from proxy.base.turn import Turn
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.answer import HttpAnswer, Outcome
 from proxy.upstream.reading import ResponseReader
 
-_JOIN_LIMIT = 16 * 1024
-_NO_TIMEOUTS = Timeouts()
+_JOIN_LIMIT: Final = 16 * 1024
+_NO_TIMEOUTS: Final = Timeouts()
 
 
 class Owner(Protocol):

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Collection
 
 from proxy.base.clock import monotonic
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.connection import Connection
 
 _LONGEST_TICK = 0.25

@@ -13,11 +13,12 @@ at least three quarters of `keepalive` and at most all of it.
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.base.turn import Turn
 from proxy.upstream.connection import Connection
 
-_EPOCHS = 4
+_EPOCHS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

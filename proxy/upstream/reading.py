@@ -8,13 +8,14 @@ alone, as those of streams do, does not need the parser (wire/chunked.py).
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import httptools
 
 from proxy.base.errors import Malformed
 from proxy.wire.chunked import data_of
 
-HEAD_LIMIT = 64 * 1024
+HEAD_LIMIT: Final = 64 * 1024
 """Most bytes of a head with the 1xx answers before it, and of framing between pieces of body."""
 
 

@@ -4,12 +4,15 @@ What stays the same for an origin is joined once. A field with CR, LF or NUL wou
 something else by the vendor, so a head that holds one is refused whatever the floors above promise.
 """
 
+from typing import Final
+
 from proxy.base.errors import BadRequest, OperatorError
-from proxy.core.ports import Outgoing, RawHeaders, Upload
+from proxy.core.outgoing import Outgoing
+from proxy.core.ports import RawHeaders, Upload
 from proxy.upstream.origin import Origin
 from proxy.upstream.proxies import ProxyRoute
 
-_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class HeadWriter:

@@ -7,11 +7,13 @@ while the request was on its way: that is tried once more on a fresh one, and no
 
 import asyncio
 import ssl
+from typing import Final
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import Reset
 from proxy.base.tasks import Tasks
-from proxy.core.ports import Outgoing, Timeouts, Transport, Upload
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Transport, Upload
 from proxy.upstream.acquire import Acquirer
 from proxy.upstream.answer import HttpAnswer, Outcome
 from proxy.upstream.connection import Connection
@@ -23,7 +25,7 @@ from proxy.upstream.proxies import ProxyRoute
 from proxy.upstream.requests import HeadWriter
 from proxy.upstream.uploads import uploaded
 
-_DEFAULT_LIMITS = PoolLimits()
+_DEFAULT_LIMITS: Final = PoolLimits()
 
 
 class HttpTransport(Transport):

@@ -8,13 +8,15 @@ No token is paid twice: cached, written and audio tokens are taken out of input,
 audio out of output.
 """
 
+from typing import Final
+
 from proxy.usage.prices.price import Price
 from proxy.wire.brief import OfText
 from proxy.wire.record import Cost, Usage
 from proxy.wire.usage import DetailedUsage
 
-_MTOK = 1_000_000
-_HOUR_MS = 3_600_000
+_MTOK: Final = 1_000_000
+_HOUR_MS: Final = 3_600_000
 
 
 def cost(usage: Usage, price: Price) -> Cost:

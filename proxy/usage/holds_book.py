@@ -7,7 +7,7 @@ lines of one attempt the larger counts, so that a kill in between loses nothing.
 The first line fixes the time of the request's record, which is half of its key in the store.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -21,7 +21,7 @@ from proxy.usage.lines import Kind, kind_of, standing_of
 from proxy.usage.recording import MICRO, Identity
 from proxy.usage.said import said
 
-_KEPT = 1024
+_KEPT: Final = 1024
 
 
 class Slots(Protocol):

@@ -15,21 +15,22 @@ import logging
 import os
 from mmap import mmap
 from pathlib import Path
+from typing import Final
 
 from proxy.base.clock import monotonic, wall
 from proxy.usage.segment_file import filesystem_of, keeps_its_place
 
 log = logging.getLogger("llm-proxy.holds")
 
-SLOT = 1024
-SUFFIX = ".holds"
-WIDEST = 16
+SLOT: Final = 1024
+SUFFIX: Final = ".holds"
+WIDEST: Final = 16
 """Slots of the longest line."""
 
-_STEP = 64 * SLOT
-_LARGEST_STEP = 1024 * SLOT
-_MOST = 64 * 1024 * SLOT
-_AGAIN = 1.0
+_STEP: Final = 64 * SLOT
+_LARGEST_STEP: Final = 1024 * SLOT
+_MOST: Final = 64 * 1024 * SLOT
+_AGAIN: Final = 1.0
 
 
 class Place:

@@ -1,6 +1,7 @@
 """Open holds as lines: see holds_line.py for what they say. Apart from it, as this is compiled."""
 
 import zlib
+from typing import Final
 
 import msgspec
 
@@ -10,7 +11,7 @@ from proxy.wire.brief_line import is_ids
 Members = tuple[object, ...]
 """Those of `Held` up to `output`: a tuple is made and encoded sooner."""
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class HoldHead:

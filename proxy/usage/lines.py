@@ -9,7 +9,7 @@ Every other ending takes the plain way of recording.py, and so does a usual one 
 not as it always is. `tests/unit/usage/test_usage_lines.py` compares the two field by field.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.base.clock import monotonic, wall
 from proxy.core.attempt import Attempt
@@ -38,8 +38,8 @@ from proxy.wire.tail import Tail
 if TYPE_CHECKING:
     from proxy.usage.prices.price import Price
 
-_KEPT = 1024
-_NOTHING: OfText = 0, 0, 0, 0
+_KEPT: Final = 1024
+_NOTHING: Final[OfText] = 0, 0, 0, 0
 
 Kind = tuple[str | bool | None, ...]
 """What decides on the `Standing` of a request's line."""

@@ -5,6 +5,7 @@ not choose, which service tier will be charged is known only afterwards: the dea
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from proxy.base.clock import monotonic
 from proxy.core.gate import Rates
@@ -13,13 +14,20 @@ from proxy.usage.prices.outputs import most_output
 from proxy.usage.prices.price import Price
 from proxy.usage.tokens.images import most_picture
 
-_FRESH = 1.0  # Seconds; prices have dates from which they are in force.
-_MOST_KEPT = 4096
-_CHOSEN = frozenset(("default", "flex", "batch"))
+_FRESH: Final = 1.0  # Seconds; prices have dates from which they are in force.
+_MOST_KEPT: Final = 4096
+_CHOSEN: Final = frozenset(("default", "flex", "batch"))
 
-_INPUT = ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "image_input")
-_OUTPUT = ("output", "reasoning", "audio_output", "image_output")
-_FEES = frozenset(("request", "image", "audio_hour"))
+_INPUT: Final = (
+    "input",
+    "cached_input",
+    "cache_write",
+    "cache_write_1h",
+    "audio_input",
+    "image_input",
+)
+_OUTPUT: Final = ("output", "reasoning", "audio_output", "image_output")
+_FEES: Final = frozenset(("request", "image", "audio_hour"))
 
 
 class Most:

@@ -6,7 +6,7 @@ tested against this one.
 
 from asyncio import CancelledError
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.base.clock import monotonic, wall
 from proxy.base.errors import CallerError, Malformed, ProxyError, Unreachable, UpstreamError
@@ -20,7 +20,7 @@ from proxy.wire.body import Body
 from proxy.wire.measure import assumed, is_billed, reported
 from proxy.wire.record import AttemptRecord, Cost, Outcome, Usage, UsageRecord, UsageSource
 
-MICRO = 1_000_000
+MICRO: Final = 1_000_000
 _CLIENT_GONE = 499  # As nginx logs it; no caller ever sees it.
 
 Used = tuple[Usage | None, UsageSource | None]

@@ -4,6 +4,8 @@ The line of its hold and the line of its record both have it, so it is made once
 place in a trace is usual where traces are exported; that is written as it stands.
 """
 
+from typing import Final
+
 import msgspec
 
 from proxy.core.attempt import Attempt
@@ -13,9 +15,9 @@ from proxy.core.tracing import NOT_TRACED
 from proxy.wire.brief import More
 from proxy.wire.brief_line import ids
 
-_SAMPLED = "01"  # The flags that are usual.
+_SAMPLED: Final = "01"  # The flags that are usual.
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def said(x: Exchange, attempt: Attempt, labels: Labels) -> bytes:

@@ -20,6 +20,7 @@ import os
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from proxy.base.clock import monotonic, wall
 from proxy.usage.segment_file import (
@@ -33,10 +34,12 @@ from proxy.usage.segment_file import (
 
 log = logging.getLogger("llm-proxy.spool")
 
-_WAITING_LINES = 20_000
-_WAITING_BYTES = 32 * 1024 * 1024
-_TURN = 1.0
-_CANNOT_MAP = frozenset((errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL, errno.ENOSYS, errno.EACCES))
+_WAITING_LINES: Final = 20_000
+_WAITING_BYTES: Final = 32 * 1024 * 1024
+_TURN: Final = 1.0
+_CANNOT_MAP: Final = frozenset(
+    (errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL, errno.ENOSYS, errno.EACCES)
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,17 @@ wire/usage.py reads it, which knows every dialect. So this says what that would 
 a third of the time.
 """
 
+from typing import Final
+
 import msgspec
 
 from proxy.usage.usual_numbers import Given, Made, decode
 from proxy.wire.record import Usage
 
-_USAGE = b'"usage"'
-_BILLED = b'"billed_units"'
-_COLON, _AFTER = ord(":"), len(_USAGE)
+_USAGE: Final = b'"usage"'
+_BILLED: Final = b'"billed_units"'
+_COLON: Final = ord(":")
+_AFTER: Final = len(_USAGE)
 
 
 def usual_usage(tail: bytes) -> Usage | None:

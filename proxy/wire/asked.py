@@ -5,23 +5,24 @@ lets `max_tokens: -1` or `n: 1000` pass does not know what it will cost. Lists a
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from proxy.wire.body import Body
 
-MOST_TOKENS = 10**7
-MOST_CHOICES = 128  # As OpenAI's API description says of `n`.
+MOST_TOKENS: Final = 10**7
+MOST_CHOICES: Final = 128  # As OpenAI's API description says of `n`.
 
-CAPS: Mapping[str, tuple[str, ...]] = {
+CAPS: Final[Mapping[str, tuple[str, ...]]] = {
     "chat": ("max_completion_tokens", "max_tokens"),
     "completions": ("max_tokens",),
     "responses": ("max_output_tokens",),
 }
 """The names of the cap on output, by operation. A vendor ignores those of others, and so do we."""
 
-_CHOICES = ("n", "best_of")
-_MEMBERS = msgspec.json.Decoder(list[msgspec.Raw])
+_CHOICES: Final = ("n", "best_of")
+_MEMBERS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def asked_of(body: Body, operation: str) -> tuple[int | None, int]:

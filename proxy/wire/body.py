@@ -13,7 +13,7 @@ model and the vendor another.
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -23,23 +23,23 @@ from proxy.wire.members import AFTER_VALUE, MEMBER_NAME, Members, check, members
 T = TypeVar("T")
 Mark = tuple[bytes, Members, tuple[int | None, int] | None]
 
-_ENCODER = msgspec.json.Encoder()
-_TEXT = msgspec.json.Decoder(str)
-_TEXT_OR_NULL: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
-_WHOLE_OR_NULL: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
-_FLAG_OR_NULL: msgspec.json.Decoder[bool | None] = msgspec.json.Decoder(bool | None)
-_OBJECT_OR_NULL: msgspec.json.Decoder[dict[str, Any] | None] = msgspec.json.Decoder(
+_ENCODER: Final = msgspec.json.Encoder()
+_TEXT: Final = msgspec.json.Decoder(str)
+_TEXT_OR_NULL: Final[msgspec.json.Decoder[str | None]] = msgspec.json.Decoder(str | None)
+_WHOLE_OR_NULL: Final[msgspec.json.Decoder[int | None]] = msgspec.json.Decoder(int | None)
+_FLAG_OR_NULL: Final[msgspec.json.Decoder[bool | None]] = msgspec.json.Decoder(bool | None)
+_OBJECT_OR_NULL: Final[msgspec.json.Decoder[dict[str, Any] | None]] = msgspec.json.Decoder(
     dict[str, Any] | None
 )
-_MEMBERS_OR_NULL: msgspec.json.Decoder[dict[str, msgspec.Raw] | None] = msgspec.json.Decoder(
+_MEMBERS_OR_NULL: Final[msgspec.json.Decoder[dict[str, msgspec.Raw] | None]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw] | None
 )
 
 # Names whose doubling matters to us, and ASCII letters written as escapes (no honest encoder does).
-_SHORT = 16 * 1024
-_FEW = 64  # Members; a request has a dozen.
-_SHORTEST_MEMBER = len(b',"":0')
-_NAMES_WE_READ = tuple(
+_SHORT: Final = 16 * 1024
+_FEW: Final = 64  # Members; a request has a dozen.
+_SHORTEST_MEMBER: Final = len(b',"":0')
+_NAMES_WE_READ: Final = tuple(
     (name, f'"{name}"'.encode())
     for name in (
         *("model", "stream", "stream_options", "user", "metadata", "n", "best_of"),
@@ -49,8 +49,8 @@ _NAMES_WE_READ = tuple(
         *("query", "documents"),
     )
 )
-_NEXT = re.compile(rb"\s*,\s*")
-_ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
+_NEXT: Final = re.compile(rb"\s*,\s*")
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 
 
 class Body:

@@ -4,6 +4,7 @@ Apart from it, as this is compiled and what msgspec decodes cannot be (docs/adr/
 """
 
 import zlib
+from typing import Final
 
 import msgspec
 
@@ -13,14 +14,14 @@ from proxy.wire.record import Cost, Usage
 Boxed = tuple[object, ...]
 """`Times` for mypyc, which would take each number of a tuple that it knows out of it."""
 
-_MORE_OF_TEXT = (
+_MORE_OF_TEXT: Final = (
     b',"more":{"usage":{"input":%d,"output":%d},"usage_source":"upstream",'
     b'"cost":{"total":%d,"input":%d,"output":%d},%b}}'
 )
-_IDS = b","
-_NO_NUMBERS: OfText = 0, 0, 0, 0  # Where `More` says it.
+_IDS: Final = b","
+_NO_NUMBERS: Final[OfText] = 0, 0, 0, 0  # Where `More` says it.
 
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def ids(attempt: str, trace: str, span: str, parent: str | None) -> bytes:

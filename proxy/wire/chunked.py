@@ -10,8 +10,8 @@ parser's.
 
 from typing import Final
 
-_LONGEST = 4096
-_LINE_END = b"\r\n"
+_LONGEST: Final = 4096
+_LINE_END: Final = b"\r\n"
 
 
 def _fitting(length: int) -> bytes:

@@ -8,14 +8,14 @@ unchanged, in order, in its own spelling.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from proxy.wire.recalled import Recalled
 
 Pairs = list[tuple[bytes, bytes]]
 
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     (
         *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer"),
         *(b"transfer-encoding", b"upgrade", b"proxy-authenticate", b"proxy-authorization"),
@@ -24,16 +24,16 @@ HOP_BY_HOP = frozenset(
 
 # Ours to set on the way out, or the caller's business with us only. The organisation and project
 # of a bill are the operator's choice, not the caller's: these fields would pick another.
-NOT_FORWARDED = HOP_BY_HOP | {
+NOT_FORWARDED: Final = HOP_BY_HOP | {
     *(b"host", b"content-length", b"expect", b"http2-settings"),
     *(b"authorization", b"x-api-key", b"api-key", b"cookie"),
     *(b"openai-organization", b"openai-project", b"traceparent", b"tracestate"),
 }
-OWN_PREFIX = b"x-llm-proxy-"
-RATE_LIMIT_PREFIX = b"x-ratelimit-"
-_MOST_SPELLINGS = 1024
+OWN_PREFIX: Final = b"x-llm-proxy-"
+RATE_LIMIT_PREFIX: Final = b"x-ratelimit-"
+_MOST_SPELLINGS: Final = 1024
 
-NOT_RELAYED = HOP_BY_HOP | {
+NOT_RELAYED: Final = HOP_BY_HOP | {
     *(b"content-length", b"set-cookie", b"x-request-id"),
     *(b"alt-svc", b"strict-transport-security"),  # About the vendor's host, not about ours.
 }
@@ -106,8 +106,14 @@ def _caller_fields(replaced: frozenset[bytes]) -> CallerFields:
     return CallerFields(replaced)
 
 
-_CONNECTION, _TYPE, _LENGTH, _TRANSFER, _CODING, _REQUEST_ID, _LIMIT = range(1, 8)
-_READ = {
+_CONNECTION: Final = 1
+_TYPE: Final = 2
+_LENGTH: Final = 3
+_TRANSFER: Final = 4
+_CODING: Final = 5
+_REQUEST_ID: Final = 6
+_LIMIT: Final = 7
+_READ: Final = {
     b"connection": _CONNECTION,
     b"content-type": _TYPE,
     b"content-length": _LENGTH,

@@ -14,25 +14,26 @@ away than any character is long.
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 Members = Mapping[str, msgspec.Raw]
 
-AFTER_VALUE = b" \t\r\n,}"
-MEMBER_NAME = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
+AFTER_VALUE: Final = b" \t\r\n,}"
+MEMBER_NAME: Final = re.compile(rb'(?s)[\s{,]*("(?:[^"\\]++|\\.)*+")\s*:\s*')
 
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ANY = msgspec.json.Decoder(msgspec.Raw)
-_TEXT = msgspec.json.Decoder(str)
-_ALL_READ: frozenset[str] = frozenset()
-_LONG = 64 * 1024
-_STRIDE = 16 * 1024  # Twice as much without a quote is certainly found.
-_ESCAPE = len(rb"\u1234")
-_CHARACTER = 8  # More bytes than any has in UTF-8, in its first edition (RFC 2279) 6.
-_TRIES = 8
-_NEAR = 64
-_LETTER = b"x"
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
+_TEXT: Final = msgspec.json.Decoder(str)
+_ALL_READ: Final[frozenset[str]] = frozenset()
+_LONG: Final = 64 * 1024
+_STRIDE: Final = 16 * 1024  # Twice as much without a quote is certainly found.
+_ESCAPE: Final = len(rb"\u1234")
+_CHARACTER: Final = 8  # More bytes than any has in UTF-8, in its first edition (RFC 2279) 6.
+_TRIES: Final = 8
+_NEAR: Final = 64
+_LETTER: Final = b"x"
 
 Stretch = tuple[int, int]
 

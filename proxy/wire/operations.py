@@ -6,6 +6,7 @@ An operation that names a model is routed by it. Every other path and method bel
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
 
 
 class StreamEnd(Enum):
@@ -37,26 +38,28 @@ class Operation:
     medium: Medium = Medium.TEXT
 
 
-CHAT = Operation("chat", "/chat/completions", True, True, True, StreamEnd.DONE)
-COMPLETIONS = Operation("completions", "/completions", True, True, True, StreamEnd.DONE)
-RESPONSES = Operation("responses", "/responses", True, True, False, StreamEnd.RESPONSE)
-EMBEDDINGS = Operation("embeddings", "/embeddings", True, True)
-MODERATIONS = Operation("moderations", "/moderations")
-IMAGES = Operation("images", "/images/generations", True, True, medium=Medium.PICTURES)
-IMAGE_EDITS = Operation("image_edits", "/images/edits", True, True, medium=Medium.PICTURES)
-IMAGE_VARIATIONS = Operation(
+CHAT: Final = Operation("chat", "/chat/completions", True, True, True, StreamEnd.DONE)
+COMPLETIONS: Final = Operation("completions", "/completions", True, True, True, StreamEnd.DONE)
+RESPONSES: Final = Operation("responses", "/responses", True, True, False, StreamEnd.RESPONSE)
+EMBEDDINGS: Final = Operation("embeddings", "/embeddings", True, True)
+MODERATIONS: Final = Operation("moderations", "/moderations")
+IMAGES: Final = Operation("images", "/images/generations", True, True, medium=Medium.PICTURES)
+IMAGE_EDITS: Final = Operation("image_edits", "/images/edits", True, True, medium=Medium.PICTURES)
+IMAGE_VARIATIONS: Final = Operation(
     "image_variations", "/images/variations", True, True, medium=Medium.PICTURES
 )
-SPEECH = Operation("speech", "/audio/speech", medium=Medium.SOUND)
-TRANSCRIPTIONS = Operation(
+SPEECH: Final = Operation("speech", "/audio/speech", medium=Medium.SOUND)
+TRANSCRIPTIONS: Final = Operation(
     "transcriptions", "/audio/transcriptions", True, True, medium=Medium.SOUND
 )
-TRANSLATIONS = Operation("translations", "/audio/translations", True, True, medium=Medium.SOUND)
-RERANK = Operation("rerank", "/rerank", True, True)
-MODELS = Operation("models", "/models", has_model=False)
-PASSTHROUGH = Operation("passthrough", has_model=False)
+TRANSLATIONS: Final = Operation(
+    "translations", "/audio/translations", True, True, medium=Medium.SOUND
+)
+RERANK: Final = Operation("rerank", "/rerank", True, True)
+MODELS: Final = Operation("models", "/models", has_model=False)
+PASSTHROUGH: Final = Operation("passthrough", has_model=False)
 
-WITH_MODEL = (
+WITH_MODEL: Final = (
     CHAT,
     COMPLETIONS,
     RESPONSES,
@@ -73,7 +76,7 @@ WITH_MODEL = (
 
 # First segments that are OpenAI's also without /v1, so that a browser asking for /favicon.ico
 # is not sent on to a vendor. From the paths of OpenAI's published API description.
-ROOTS = frozenset(
+ROOTS: Final = frozenset(
     (
         *("assistants", "audio", "batches", "chat", "chatkit", "completions", "containers"),
         *("conversations", "embeddings", "evals", "files", "fine_tuning", "images", "models"),
@@ -82,7 +85,7 @@ ROOTS = frozenset(
     )
 )
 
-_POST = {prefix + op.path: (op, op.path) for op in WITH_MODEL for prefix in ("/v1", "")}
+_POST: Final = {prefix + op.path: (op, op.path) for op in WITH_MODEL for prefix in ("/v1", "")}
 
 
 def find(method: str, path: str) -> tuple[Operation, str] | None:

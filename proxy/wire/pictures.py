@@ -6,10 +6,14 @@ a string of JSON, where quotes are escaped, so counting bytes counts members. Th
 a name over each piece: no parsing, nothing held but the last bytes of the piece before.
 """
 
+from typing import Final
+
 from proxy.wire.tail import Tail
 
-_PICTURE, _LINK, _PART = b'"b64_json"', b'"url"', b'.partial_image"'
-_EDGE = max(map(len, (_PICTURE, _LINK, _PART))) - 1
+_PICTURE: Final = b'"b64_json"'
+_LINK: Final = b'"url"'
+_PART: Final = b'.partial_image"'
+_EDGE: Final = max(map(len, (_PICTURE, _LINK, _PART))) - 1
 
 
 class PictureTail(Tail):

@@ -11,10 +11,10 @@ An event larger than `HOLD` bytes (a picture) is passed on as it comes.
 import re
 from typing import Final
 
-HOLD = 1024 * 1024
-ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_LONGEST_END = 4
-ANY_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+HOLD: Final = 1024 * 1024
+ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_LONGEST_END: Final = 4
+ANY_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class WholeEvents:
@@ -84,8 +84,8 @@ class WithoutUsage(WholeEvents):
 
 _USAGE_NAME: Final = b'"usage"'
 _USAGE_NULL: Final = b'"usage":null'
-_USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 def _is_bare(events: bytes) -> bool:

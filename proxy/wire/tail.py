@@ -18,30 +18,32 @@ if TYPE_CHECKING:
 
 KEEP: Final = 16 * 1024
 _SPARE: Final = 1024  # So much more, and the oldest are dropped together.
-_EDGE = 64
-_CLOSED_BY = {b"{": b"}", b"[": b"]"}
-_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
+_EDGE: Final = 64
+_CLOSED_BY: Final = {b"{": b"}", b"[": b"]"}
+_ANY_JSON: Final = msgspec.json.Decoder(msgspec.Raw)
 
-_USAGE_NAME = b'"usage"'
-_FLAT = rb'[^{}"]*(?:"[^"\\{}]*"[^{}"]*)*'  # Members without objects, and no trick in a string.
-_SHALLOW = re.compile(rb'"usage"\s*:\s*(\{%b(?:\{%b\}%b)*\})' % (_FLAT, _FLAT, _FLAT))
-_USAGE = re.compile(rb'"usage"\s*:\s*(?=\{)')
-_BILLED_NAME = b'"billed_units"'  # Cohere's, in `meta` where there is no usage.
-_BILLED = re.compile(rb'"billed_units"\s*:\s*(\{%b\})' % _FLAT)
-_TEXT = re.compile(
+_USAGE_NAME: Final = b'"usage"'
+# Members without objects, and no trick in a string.
+_FLAT: Final = rb'[^{}"]*(?:"[^"\\{}]*"[^{}"]*)*'
+_SHALLOW: Final = re.compile(rb'"usage"\s*:\s*(\{%b(?:\{%b\}%b)*\})' % (_FLAT, _FLAT, _FLAT))
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(?=\{)')
+_BILLED_NAME: Final = b'"billed_units"'  # Cohere's, in `meta` where there is no usage.
+_BILLED: Final = re.compile(rb'"billed_units"\s*:\s*(\{%b\})' % _FLAT)
+_TEXT: Final = re.compile(
     rb'"(?:content|text|delta|arguments|reasoning_content)"\s*:\s*"((?:[^"\\]|\\.)*)"'
 )
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*(null|")')
-_DONE = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
+_FINISH: Final = re.compile(rb'"finish_reason"\s*:\s*(null|")')
+_DONE: Final = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
 _BY_DONE: Final = StreamEnd.DONE
 _BY_RESPONSE: Final = StreamEnd.RESPONSE
-_DONE_WORD, _DONE_EDGE = b"[DONE]", len(b"\ndata: ")
-_RESPONSE_END = re.compile(
+_DONE_WORD: Final = b"[DONE]"
+_DONE_EDGE: Final = len(b"\ndata: ")
+_RESPONSE_END: Final = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
 )
-_RESPONSE_ERROR = re.compile(rb'"type"\s*:\s*"(?:response\.failed|error)"')
+_RESPONSE_ERROR: Final = re.compile(rb'"type"\s*:\s*"(?:response\.failed|error)"')
 # What most errors look like, cut short ones too; all of them are known to stream_errors.py.
-_ERROR = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\s*[{"])')
+_ERROR: Final = re.compile(rb'(?:^|[\r\n])(?:event:[ ]?error|data:[ ]?\{\s*"error"\s*:\s*[{"])')
 
 
 class Tail:
@@ -211,4 +213,4 @@ def _balanced(text: bytes, start: int) -> tuple[int, int]:
     return 0, 0
 
 
-_BRACES = re.compile(rb'"(?:[^"\\]|\\.)*"|["{}]')
+_BRACES: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|["{}]')

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from proxy.build.order import middlewares
 from proxy.core.caller import Callers
 from proxy.core.exchange import Exchange
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.core.runtime import Runtime
 from proxy.core.steps import Step
 from proxy.core.target import Provider, Route, Target

@@ -7,7 +7,8 @@ exception among them is raised there. An exception in place of an answer is rais
 import asyncio
 from collections.abc import Iterable
 
-from proxy.core.ports import Answer, Outgoing, RawHeaders, Sink, Timeouts
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Answer, RawHeaders, Sink
 
 JSON: RawHeaders = ((b"content-type", b"application/json"),)
 EVENTS: RawHeaders = ((b"content-type", b"text/event-stream; charset=utf-8"),)

@@ -6,7 +6,7 @@ bodies are whole before anybody asks: then no future is made.
 
 from asyncio import Future, get_running_loop
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.base.errors import TooLarge
 from proxy.server.ports import Line
@@ -15,7 +15,7 @@ from proxy.server.raw.pieces import chunks, whole
 if TYPE_CHECKING:
     from proxy.wire.recalled import Recalled
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Feeder(Line, Protocol):

@@ -11,7 +11,7 @@ One task a connection runs its requests one after the other. The invariants:
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from proxy.base.turn import Turn
 from proxy.server.ports import Serve
@@ -31,9 +31,9 @@ from proxy.server.refusals import (
 if TYPE_CHECKING:
     from proxy.core.ports import Answer
 
-IDLE = 5.0
+IDLE: Final = 5.0
 """Seconds without a request after which nothing is kept of the last one."""
-HIGH = 64 * 1024
+HIGH: Final = 64 * 1024
 """Bytes received and not taken above which receiving is paused."""
 
 

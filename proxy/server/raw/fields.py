@@ -5,6 +5,8 @@ another reader could take the other one. The mapping has names in lower case and
 may come twice, the first value.
 """
 
+from typing import Final
+
 from proxy.server.refusals import FIELDS_LIMIT, LINE_LIMIT
 
 Fields = list[tuple[bytes, bytes]]
@@ -15,7 +17,7 @@ class RefusedHeadError(Exception):
 
 
 # As aiohttp has it (RFC 9110 §5.3: fields that are no lists).
-_ONCE = frozenset(
+_ONCE: Final = frozenset(
     {
         "content-length",
         "content-location",
@@ -30,7 +32,7 @@ _ONCE = frozenset(
     }
 )
 # fmt: off
-_USUAL = (
+_USUAL: Final = (
     "accept", "accept-encoding", "accept-language", "api-key", "authorization", "cache-control",
     "connection", "content-encoding", "content-length", "content-type", "cookie", "expect",
     "forwarded", "host", "http-referer", "idempotency-key", "openai-beta", "openai-organization",
@@ -42,7 +44,7 @@ _USUAL = (
     "x-stainless-runtime", "x-stainless-runtime-version", "x-title",
 )
 # fmt: on
-NAMES = {
+NAMES: Final = {
     spelt.encode(): name for name in _USUAL for spelt in (name, name.title(), name.capitalize())
 } | {
     b"OpenAI-Beta": "openai-beta",

@@ -10,6 +10,7 @@ it is; afterwards, and after the last request of a connection, nothing that come
 """
 
 from collections import deque
+from typing import Final
 
 import httptools
 
@@ -19,16 +20,16 @@ from proxy.server.raw.repeated import RepeatedHead, remembered
 from proxy.server.refusals import FIELDS_LIMIT, HEAD_LIMIT, LINE_LIMIT, bad_framing
 from proxy.server.target import split, split_absolute
 
-_VERSIONS = frozenset({"1.0", "1.1"})
-STEP = 4096
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+STEP: Final = 4096
 """Most bytes to be read at once where a head may be among them: what is read ahead is bounded."""
-LARGE = 16 * 1024
+LARGE: Final = 16 * 1024
 """Bytes of a body, still to come, that the parser is not shown."""
-_SURELY_SMALL = LINE_LIMIT // 2  # What a step brought behind a request is not counted.
-_TRIES = 3
+_SURELY_SMALL: Final = LINE_LIMIT // 2  # What a step brought behind a request is not counted.
+_TRIES: Final = 3
 """Heads in a row, each unlike the one before, after which none is remembered any more."""
-_AROUND = 256  # Bytes of a line besides what its limit counts.
-_CARRY_ON = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n"
+_AROUND: Final = 256  # Bytes of a line besides what its limit counts.
+_CARRY_ON: Final = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%b\r\n\r\n"
 
 
 class RequestReader:

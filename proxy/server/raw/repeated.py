@@ -6,13 +6,15 @@ Content-Length, has the same fields. Only a head that is written as its fields s
 each colon, is remembered: of such a one there is no doubt where it ends.
 """
 
+from typing import Final
+
 from proxy.server.raw.arrival import Arrival, Feeder
 from proxy.wire.recalled import Recalled
 
-_LONGEST = 4096
-_DIGITS = 9
+_LONGEST: Final = 4096
+_DIGITS: Final = 9
 """Most of a length: larger bodies never come in one piece with their head."""
-_END = b"\r\n\r\n"
+_END: Final = b"\r\n\r\n"
 
 
 class RepeatedHead:

@@ -11,13 +11,14 @@ What is counted meanwhile is right once the true opening replaces it.
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from proxy.base.periods import Period, Span, before, span
 
-UNKNOWN = 1 << 80
+UNKNOWN: Final = 1 << 80
 """More than any limit. Nothing that is really spent gets near it."""
 
-_UNASKED = 3600.0  # Seconds after which an account that was never asked is forgotten.
+_UNASKED: Final = 3600.0  # Seconds after which an account that was never asked is forgotten.
 
 
 class CalendarClock:
@@ -118,7 +119,7 @@ class Account:
                 self._past.setdefault(start, Purse(start, end, used))
             if used:
                 self._known_from = start
-            end = start
+            end = float(start)
 
     def opens_at(self, at: float) -> bool:
         """Whether its opening balance still matters: all of a later window is counted here."""

@@ -4,7 +4,6 @@ A grant notes what it saw as plain integers, group by group: of rates the bucket
 then the slots, then the budgets. `entries` has the rules in their own order, and where to look.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,7 +43,7 @@ class Bound:
 
     entries: tuple[Entry, ...]
     rates: tuple[Rates, ...]
-    slots: tuple[tuple[Slots, float], ...]
+    slots: tuple[tuple[Slots, int | None], ...]
     budgets: Budgets | None
     states: tuple[State, ...]
     requests: tuple[Part, ...]
@@ -122,7 +121,7 @@ def _money(entries: tuple[Entry, ...]) -> tuple[tuple[int, int, int], ...]:
 def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:
     windows = [(rule, counted) for rule, counted in pairs if isinstance(counted, Window)]
 
-    def of(ticker: object, measure: str) -> list[tuple[Limited, float]]:
+    def of(ticker: object, measure: str) -> list[tuple[Limited, int | None]]:
         return [
             (window.limited(rule.limit), _limit(rule))
             for rule, window in windows
@@ -133,6 +132,7 @@ def _rates(pairs: list[tuple[Rule, Counted]]) -> tuple[Rates, ...]:
     return tuple(Rates(each, of(each, "requests"), of(each, "tokens")) for each in tickers)
 
 
-def _limit(rule: Rule) -> float:
-    """What is not hard has no limit."""
-    return rule.limit if rule.hard else math.inf
+def _limit(rule: Rule) -> int | None:
+    """What is not hard has none. Never an infinite one: a number that is compared with a float may
+    be made one, and exact no more (docs/adr/0021)."""
+    return rule.limit if rule.hard else None

@@ -10,9 +10,13 @@ to its next purse only after its calendar's clock went on.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from proxy.core.quota import SHARE, Calendar, Rule
 from proxy.stores.memory.accounts import UNKNOWN, Account, CalendarClock, Purse
+
+_ENOUGH: Final = 1 << 100
+"""More than can be asked for, or left. No float: money is compared with integers only."""
 
 
 class Budget:
@@ -58,7 +62,8 @@ class Budgets:
     """All budgets of a quota."""
 
     __slots__ = (
-        "_fixed", "_limited", "_rolling", "_wall", "_windows", "every", "left", "purses", "roll",
+        "_fixed", "_limited", "_others", "_rolling", "_wall", "_windows", "every", "left", "purses",
+        "roll",
     )  # fmt: skip
 
     def __init__(self, every: tuple[Budget, ...], wall: Callable[[], float]) -> None:
@@ -70,8 +75,9 @@ class Budgets:
         )
         self._rolling = tuple(each for each in every if each.hard and each.rolls)
         self.purses: list[Purse] = []  # What the last hold is in. Never changed, but replaced.
-        self.left: float = math.inf  # After the last hold, where nothing rolls over: the least.
-        self._limited: list[tuple[Purse, float]] = []
+        self.left: int | None = None  # After the last hold: the least that a hard one has left.
+        self._limited: list[tuple[Purse, int]] = []  # Those of `purses` that are hard;
+        self._others: list[Purse] = []  # and those that are not.
         self._windows = [(each.account.clock, -math.inf) for each in every]  # Theirs: their ends.
 
     def hold(self, asked: int, least: int, at: float) -> int:
@@ -83,13 +89,7 @@ class Budgets:
                     self._turn(at)
                     break
             more = 0 if least >= asked else (SHARE - 1) * asked
-            least_left = math.inf
-            for purse, limit in self._limited:
-                purse.used = used = purse.used + asked
-                if (left := limit - used) < least_left:
-                    least_left = left
-            self.left = least_left
-            if least_left >= more:
+            if self._charge(asked) >= more:
                 return asked
             for purse in self.purses:
                 purse.used -= asked
@@ -105,10 +105,9 @@ class Budgets:
     def _turn(self, at: float) -> None:
         """Find the purses of the present windows."""
         self.purses = [each.purse(at) for each in self.every]
-        self._limited = [
-            (purse, each.limit if each.hard else math.inf)
-            for each, purse in zip(self.every, self.purses, strict=True)
-        ]
+        pairs = list(zip(self.every, self.purses, strict=True))
+        self._limited = [(purse, each.limit) for each, purse in pairs if each.hard]
+        self._others = [purse for each, purse in pairs if not each.hard]
         ends: dict[CalendarClock, float] = {}
         for each, purse in zip(self.every, self.purses, strict=True):
             clock = each.account.clock  # One that was put back is behind it: look again next time.
@@ -134,10 +133,20 @@ class Budgets:
 
     def _hold(self, amount: int, at: float) -> None:
         self._turn(at)
-        self.left = math.inf
+        _ = self._charge(amount)
+
+    def _charge(self, amount: int) -> int:
+        """Add to all purses. Returns the least that a hard one has left; where none is, what is
+        enough for anything."""
+        least = _ENOUGH
         for purse, limit in self._limited:
             purse.used = used = purse.used + amount
-            self.left = min(self.left, limit - used)
+            if (left := limit - used) < least:
+                least = left
+        for purse in self._others:
+            purse.used += amount
+        self.left = least if self._limited else None
+        return least
 
     def grow(self, asked: int, purses: Sequence[Purse]) -> int:
         """Hold as much more as every hard budget has left in the windows of the hold."""

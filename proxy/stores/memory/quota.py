@@ -8,6 +8,7 @@ what can no longer matter, to an open grant neither (`idle` of each count).
 """
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from proxy.core.quota import (
@@ -77,10 +78,9 @@ class MemoryQuota:
 
     async def take(self, demand: Demand) -> Grant:
         """All or nothing. Raises QuotaExceeded, QuotaUnknown."""
-        try:
+        with suppress(QuotaUnknown):
             return self._take(demand)
-        except QuotaUnknown:
-            return await self._take_soon(demand)
+        return await self._take_soon(demand)
 
     async def _take_soon(self, demand: Demand) -> Grant:
         """What was spent before is being asked for: that takes a moment."""

@@ -3,17 +3,18 @@
 One plain loop for each measure takes from all counts and sees which limit is the tightest: what is
 told with every answer costs no loop of its own. Only where that one
 is nearly used up is each count compared with its limit, exactly: else none can be passed. All is
-undone where anything refuses: that is rare, and dear anyway. A limit that is not hard is infinite.
+undone where anything refuses: that is rare, and dear anyway. What is not hard has no limit, None.
 
 Windows go on with their ticker alone. So whoever had all of them at its bucket knows, as long as
 that is the bucket, that they are there still.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from proxy.stores.memory.windows import Limited, Ticker, Window
 
-NEAR = 0.999
+NEAR: Final = 0.999
 """The part of a limit from which on it is looked at closely: what rounding does is far less."""
 
 Told = tuple[int, int, int, int]
@@ -31,8 +32,8 @@ class Rates:
     def __init__(
         self,
         ticker: Ticker,
-        requests: Sequence[tuple[Limited, float]],
-        tokens: Sequence[tuple[Limited, float]],
+        requests: Sequence[tuple[Limited, int | None]],
+        tokens: Sequence[tuple[Limited, int | None]],
     ) -> None:
         """Each with where it refuses."""
         self.ticker = ticker
@@ -101,6 +102,9 @@ class Rates:
             yield limited[0]
 
 
-def _below(every: tuple[Limited, ...], limits: tuple[float, ...]) -> bool:
+def _below(every: tuple[Limited, ...], limits: tuple[int | None, ...]) -> bool:
     """Whether no limit is passed."""
-    return all(window.total <= limit for (window, _, _), limit in zip(every, limits, strict=True))
+    for (window, _, _), limit in zip(every, limits, strict=True):
+        if limit is not None and window.total > limit:
+            return False
+    return True

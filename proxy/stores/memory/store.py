@@ -9,7 +9,7 @@ the next one begins anew.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from proxy.base import clock
 from proxy.core.quota import Balances, Calendar, Rule, Sliding
@@ -21,9 +21,9 @@ from proxy.stores.memory.quota import MemoryQuota
 from proxy.stores.memory.usual import quota_of
 from proxy.stores.memory.windows import Slots, Ticker, Window
 
-_SWEEP_EVERY = 1.0
-_SWEPT_AT_ONCE = 1000
-_SWEPT_PER_NEW = 2
+_SWEEP_EVERY: Final = 1.0
+_SWEPT_AT_ONCE: Final = 1000
+_SWEPT_PER_NEW: Final = 2
 
 Clock = Callable[[], float]
 Kept = TypeVar("Kept", Window, Slots, Account)

@@ -3,13 +3,9 @@
 The first is taken at admission, the second at an attempt. Each is what `MemoryQuota` does, without
 what cannot occur: chosen once, when the rules are bound. How the tightest limits stand is known
 from the take itself; how all of them do is found out when somebody asks, and at once for `take`.
-
-A grant is a Struct: that is made in a third of the time of an object with `__init__`.
 """
 
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from proxy.core.quota import Calendar, Grant, Level, Rule, Sliding, Standing
 from proxy.stores.memory.quota import MemoryGrant, MemoryQuota
@@ -49,24 +45,28 @@ class RatesQuota(MemoryQuota):
         now = store.monotonic()
         rates = bound.rates[0]
         if rates.take(tokens, now):
-            return RatesGrant(money, tokens, rates.told, rates.bucket, now, rates, bound)
+            return RatesGrant(money, tokens, now, rates, bound)
         rates.change(rates.bucket, -1, -tokens)
         self._refused = now, 0.0
         return None
 
 
-class RatesGrant(msgspec.Struct):
+class RatesGrant:
     """What was taken of them."""
 
-    money: int
-    tokens: int
-    told: "Told"
-    bucket: int
-    now: float
-    rates: "Rates"
-    bound: "Bound"
-    open: bool = True
-    noted: tuple[Level, ...] | None = None
+    __slots__ = ("bound", "bucket", "money", "noted", "now", "open", "rates", "tokens", "told")
+
+    def __init__(self, money: int, tokens: int, now: float, rates: "Rates", bound: "Bound") -> None:
+        """Right after it was taken."""
+        self.money = money
+        self.tokens = tokens
+        self.told: Told = rates.told
+        self.bucket = rates.bucket
+        self.now = now
+        self.rates = rates
+        self.bound = bound
+        self.open = True
+        self.noted: tuple[Level, ...] | None = None
 
     def levels(self) -> tuple[Level, ...]:
         """The rules in their order, as they stood when this was first asked."""
@@ -127,22 +127,26 @@ class BudgetsQuota(MemoryQuota):
         at = store.wall()
         money = budgets.hold(money, least, at)
         if money >= 0:
-            return BudgetsGrant(money, budgets.left, at, budgets.purses, budgets, bound)
+            return BudgetsGrant(money, at, budgets, bound)
         self._refused = 0.0, at
         return None
 
 
-class BudgetsGrant(msgspec.Struct):
+class BudgetsGrant:
     """What was held in them."""
 
-    money: int
-    left: float
-    at: float
-    purses: "list[Purse]"
-    budgets: "Budgets"
-    bound: "Bound"
-    open: bool = True
-    noted: tuple[Level, ...] | None = None
+    __slots__ = ("at", "bound", "budgets", "left", "money", "noted", "open", "purses")
+
+    def __init__(self, money: int, at: float, budgets: "Budgets", bound: "Bound") -> None:
+        """Right after it was held."""
+        self.money = money
+        self.left: int | None = budgets.left
+        self.at = at
+        self.purses: list[Purse] = budgets.purses
+        self.budgets = budgets
+        self.bound = bound
+        self.open = True
+        self.noted: tuple[Level, ...] | None = None
 
     def levels(self) -> tuple[Level, ...]:
         """The rules in their order, as they stood when this was first asked."""
@@ -155,9 +159,7 @@ class BudgetsGrant(msgspec.Struct):
     def standing(self) -> Standing:
         """The least that hard ones have left."""
         left = self.left
-        if left <= 0:
-            return None, None, 0
-        return None, None, int(left) if self.bound.money else None
+        return None, None, 0 if left is not None and left < 0 else left
 
     async def grow(self, money: int) -> int:
         """Hold up to so much more, in the windows of the hold."""

@@ -9,9 +9,10 @@ Neither goes back: a clock that did would find its place in the ring taken by la
 """
 
 import math
+from typing import Final
 
-BUCKETS = 60
-KEPT = BUCKETS + 1
+BUCKETS: Final = 60
+KEPT: Final = BUCKETS + 1
 
 
 class Ticker:
@@ -132,12 +133,12 @@ class Slots:
         self.taken = 0  # Ever.
         self._looked = 0
 
-    def take(self, limit: float, seen: list[int]) -> bool:
-        """Take one, and note how many are held then. Whether it fits."""
+    def take(self, limit: int | None, seen: list[int]) -> bool:
+        """Take one, and note how many are held then. Whether it fits; None: any number does."""
         self.taken += 1
         self.used += 1
         seen.append(self.used)
-        return self.used <= limit
+        return limit is None or self.used <= limit
 
     def forgotten(self) -> None:
         """The store knows it no more."""

@@ -10,7 +10,7 @@ import trustme
 
 from proxy.alerts.outbox import Outbox, Receiver, SendPace
 from proxy.core.alerts import Delivery
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.origin import Origin
 from proxy.upstream.transport import HttpTransport
 from tests.fakes.vendor import RST, STALL, Reply, Vendor

@@ -12,7 +12,7 @@ from proxy.build.runtime import Built, build
 from proxy.config.load import load
 from proxy.config.snapshot import Snapshot
 from proxy.core.order import ONCE_PER_REQUEST
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.wire.operations import CHAT
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.wire import FakeTransport

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from proxy.base.errors import Cut, Malformed, NotFound, Refused, TimedOut, UpstreamError
-from proxy.core import stream as stream_module
 from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
 from proxy.core.steps import Later
+from proxy.core.stream import HOLD
 from proxy.wire.coding import Inflate
 from proxy.wire.sse import WholeEvents
 from tests.fakes.caller import FakeIncoming, FakeOut
@@ -41,17 +41,15 @@ async def test_json_is_held_until_it_is_whole() -> None:
     assert case.x.tail.last() == b'{"a":1}'
 
 
-async def test_json_larger_than_the_hold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "HOLD", 10)
-    pieces = [b'{"a":"', b"x" * 10, b"y" * 10, b'"}']
+async def test_json_larger_than_the_hold_is_passed_on() -> None:
+    pieces = [b'{"a":"', b"x" * HOLD, b"y" * HOLD, b'"}']
     out = await ran(FakeAnswer(pieces))
     assert out.did == ["start", "end"]
-    assert out.pieces == [b'{"a":"' + b"x" * 10, b"y" * 10, b'"}']
+    assert out.pieces == [b'{"a":"' + b"x" * HOLD, b"y" * HOLD, b'"}']
 
 
-async def test_large_json_that_is_cut_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "HOLD", 10)
-    case = got(FakeAnswer([b"x" * 11, Cut("c")]))
+async def test_large_json_that_is_cut_has_no_end() -> None:
+    case = got(FakeAnswer([b"x" * (HOLD + 1), Cut("c")]))
     await case.run()
     case.check()
     assert case.out.did == ["start", "cut"]

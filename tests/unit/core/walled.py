@@ -12,8 +12,9 @@ from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Rates
 from proxy.core.life import serve
+from proxy.core.outgoing import Outgoing, Timeouts
 from proxy.core.policy import USUAL, Policy
-from proxy.core.ports import Answer, Outgoing, Timeouts
+from proxy.core.ports import Answer
 from proxy.core.quota import Calendar, Rule, Scope, Walls
 from proxy.core.rules import Rule as Decision
 from proxy.core.steps import Step

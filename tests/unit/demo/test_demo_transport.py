@@ -8,7 +8,8 @@ import pytest
 
 from proxy.base import jsonio
 from proxy.base.errors import Cut, Malformed, TimedOut
-from proxy.core.ports import Answer, Outgoing, Timeouts, Transport
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import Answer, Transport
 from proxy.demo import transport as transport_module
 from proxy.demo.answer import DemoAnswer
 from proxy.demo.content import Content

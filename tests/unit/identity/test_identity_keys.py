@@ -9,7 +9,7 @@ from proxy.base.errors import StoreUnavailable
 from proxy.base.jsonio import dumps
 from proxy.base.tasks import Tasks
 from proxy.build.fetch import HttpFetch
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.identity.key_source import AGAIN, AT_MOST_EVERY, LIFETIME
 from proxy.identity.keys import KeySet, PublicKey
 from proxy.identity.token import read

@@ -10,8 +10,8 @@ from proxy.core.attempt import Attempt
 from proxy.core.caller import Caller, ModelPatterns
 from proxy.core.exchange import Exchange
 from proxy.core.gate import Rates
+from proxy.core.outgoing import Timeouts
 from proxy.core.policy import Fallback, Policy
-from proxy.core.ports import Timeouts
 from proxy.core.quota import Calendar, Rule, Scope, Sliding, Walls
 from proxy.core.target import Provider, Route, Target
 from proxy.limits.bundles import Bundles

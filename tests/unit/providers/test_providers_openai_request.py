@@ -5,7 +5,7 @@ import pytest
 from proxy.base.jsonio import loads
 from proxy.core.admission import admit
 from proxy.core.exchange import Exchange
-from proxy.core.ports import Outgoing
+from proxy.core.outgoing import Outgoing
 from proxy.core.steps import take
 from proxy.wire.body import Body
 from tests.fakes.caller import FakeIncoming

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.base.clock import monotonic
+from proxy.core.outgoing import Timeouts
 from proxy.core.policy import Breaker
-from proxy.core.ports import Timeouts
 from proxy.core.target import Provider
 from proxy.providers.keyring import Keys
 from proxy.providers.openai import OpenAIAdapter

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.quota import Demand, Rule, Scope, Sliding, Stand, standing_of
+from proxy.base.periods import Period
+from proxy.core.quota import Calendar, Demand, Rule, Scope, Sliding, Stand, standing_of
 from proxy.stores.memory.store import MemoryQuotas
 
 MINUTE = Sliding(60)
@@ -14,6 +15,14 @@ RULES = st.lists(
     min_size=1,
     max_size=8,
 )
+
+
+BUDGETS = st.lists(
+    st.tuples(LIMITS, st.booleans(), st.sampled_from(("day", "month", "total"))),
+    min_size=1,
+    max_size=6,
+)
+WEDNESDAY = 1_763_553_600.0
 
 
 def rules_of(drawn: list[tuple[str, int, bool]]) -> tuple[Rule, ...]:
@@ -58,6 +67,53 @@ async def test_at_the_very_number(
             taken["tokens"] += tokens
         else:
             grant.cancel()
+
+
+@pytest.mark.parametrize("rollover", [0.0, 0.5])
+@pytest.mark.parametrize("slots", [None, 2**63])
+@settings(max_examples=200, deadline=None)
+@given(
+    drawn=BUDGETS,
+    steps=st.lists(
+        st.tuples(st.integers(-2, 2), st.sampled_from(("held", "undone", "settled", "grown"))),
+        max_size=12,
+    ),
+)
+async def test_money_at_the_very_number(
+    rollover: float,
+    slots: int | None,
+    drawn: list[tuple[int, bool, Period]],
+    steps: list[tuple[int, str]],
+) -> None:
+    rules = tuple(
+        Rule(Scope("team", f"t{n}"), "b", "money", limit, Calendar(period, "UTC", rollover), hard)
+        for n, (limit, hard, period) in enumerate(drawn)
+    )
+    others = () if slots is None else (Rule(Scope("key", "k"), "c", "concurrency", slots, None),)
+    store = MemoryQuotas(monotonic=lambda: 1000.0, wall=lambda: WEDNESDAY)
+    quota = store.bind((*others, *rules))
+    smallest = min((rule.limit for rule in rules if rule.hard), default=2**70)
+    used = 0
+    for beside, then in steps:
+        asked = max(1, smallest - used + beside)
+        grant = quota.take_now(0, asked, asked)
+        assert (grant is not None) is all(used + asked <= r.limit for r in rules if r.hard)
+        if grant is None:
+            continue
+        used += asked
+        left = [rule.limit - used for rule in rules if rule.hard]
+        assert grant.money == asked
+        assert grant.standing()[2] == (min(left) if left else None)
+        if then == "undone":
+            grant.cancel()
+            used -= asked
+        elif then == "settled":  # Dearer than was held, as an answer can be that was not foreseen.
+            grant.settle(0, asked + 3)
+            used += 3
+        elif then == "grown":
+            more = await grant.grow(5)
+            assert more == max(0, min([5, *left]))
+            used += more
 
 
 def _part_left(stand: Stand | None) -> float:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from proxy.core.ports import Outgoing, RawHeaders, Timeouts, Upload
+from proxy.core.outgoing import Outgoing, Timeouts
+from proxy.core.ports import RawHeaders, Upload
 from proxy.upstream.transport import HttpTransport
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from proxy.base.errors import Cut, Malformed
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.answer import HELD_LIMIT
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked, say
 from tests.unit.upstream.calls import SOON, Connect, fetch, post, start, turns, until

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import TimedOut, Unreachable
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import PoolLimits
 from tests.fakes.raw_vendor import Peer, RawVendor, answer, chunked, say

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.base.errors import BadRequest, Malformed, OperatorError
-from proxy.core.ports import Outgoing
+from proxy.core.outgoing import Outgoing
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked, say
 from tests.unit.upstream.calls import SOON, Connect, fetch, get, post
 

@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from proxy.base.errors import Cut, Unreachable
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.origin import Origin
 from proxy.upstream.tls import make_context
 from tests.fakes.raw_vendor import LAST_CHUNK, Peer, RawVendor, answer, chunked, say

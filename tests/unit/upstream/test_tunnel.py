@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from proxy.base.errors import TimedOut, Unreachable
-from proxy.core.ports import Timeouts
+from proxy.core.outgoing import Timeouts
 from proxy.upstream.origin import Origin
 from proxy.upstream.proxies import ProxyRoute
 from proxy.upstream.tls import make_context

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from proxy.usage.segments import is_finished, list_segments, read_batch, remove, sizes_of
-from proxy.usage.spool import Spool, SpoolOptions
+from proxy.usage.spool import _WAITING_LINES, Spool, SpoolOptions
 from proxy.wire.record import line_of
 from tests.unit.stores.records import record
 
@@ -142,19 +142,16 @@ def test_on_a_full_disk_lines_wait_whole_and_in_order(folder: Path, make: Make) 
     spool.close()
 
 
-def test_what_memory_has_no_room_for_is_counted(
-    folder: Path, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.usage.spool._WAITING_LINES", 2)
+def test_what_memory_has_no_room_for_is_counted(folder: Path, make: Make) -> None:
     spool = make()
     with disk_with_room_for(0):
         spool.open()
-        for _ in range(5):
+        for _ in range(_WAITING_LINES + 3):
             spool.append(b"line\n")
-        assert (spool.waiting, spool.lost) == (2, 3)
+        assert (spool.waiting, spool.lost) == (_WAITING_LINES, 3)
         assert len(list_segments(folder)) == 1
     spool.close()
-    assert contents(folder) == b"line\nline\n"
+    assert contents(folder) == b"line\n" * _WAITING_LINES
 
 
 def test_a_folder_that_cannot_be_made_is_told_at_once(tmp_path: Path) -> None:
