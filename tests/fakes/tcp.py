@@ -8,6 +8,7 @@
         link.reset_after(100)           # the same with RST
         link.reset()                    # RST on both sides of all connections, now
         link.refuse()                   # new connections are reset at once
+        link.say(b"...")                # bytes of ours towards every client
 
 It listens on a kernel-chosen port and forwards both ways. The ways to go wrong concern the
 direction from the target to the client, where answers flow, and hold for connections open now and
@@ -42,6 +43,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self._tasks = Tasks()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._idle = asyncio.Event()
@@ -89,6 +91,11 @@ class TcpProxy:
         """Reset new connections as soon as they are accepted, until `flow()`."""
         self._refusing = True
 
+    def say(self, data: bytes) -> None:
+        """Send bytes to every client that the target never sent."""
+        for writer in self._clients:
+            writer.write(data)
+
     async def quiet(self) -> None:
         """Return when no connection is open."""
         await self._idle.wait()
@@ -114,6 +121,7 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self._clients.add(writer)
         self.connections += 1
         self.open += 1
         self._idle.clear()
@@ -127,6 +135,7 @@ class TcpProxy:
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
+            self._clients.discard(writer)
             self.open -= 1
             if not self.open:
                 self._idle.set()

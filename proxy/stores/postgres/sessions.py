@@ -19,7 +19,12 @@ log = logging.getLogger("llm-proxy.postgres")
 
 _CONNECT = 10.0
 _FAREWELL = 2.0
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_AWAY = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # A server that dies between two messages confuses asyncpg.
+    OSError,
+)
 _NO_TABLES = "it has no tables for usage yet; `llm-proxy migrate` makes them"
 
 
