@@ -1,5 +1,6 @@
 """The processes as an operator sees them: started, killed, told to end."""
 
+import contextlib
 import os
 import re
 import signal
@@ -41,8 +42,9 @@ def sockets_of(pid: int) -> set[str]:
     """The inodes of the sockets that a process has open."""
     found = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)):
-            found.add(match[1])
+        with contextlib.suppress(FileNotFoundError):  # A file that it has closed meanwhile.
+            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry)):
+                found.add(match[1])
     return found
 
 

@@ -31,16 +31,24 @@ print(*[os.getpriority(os.PRIO_PROCESS, each) for each in (0, thread.native_id)]
 go.set()
 """
 
-_SERVER = """
+_SERVER = '''
 import os, subprocess, sys
 from proxy.processes.priority import Courtesy
-child = "import sys; sys.stdin.read()"
-main = (
-    "import subprocess, sys; begin = lambda: subprocess.Popen([sys.executable, '-c', %r]);"
-    "children = [begin()]; print(children[0].pid, flush=True);"
-    "sys.stdin.readline(); children.append(begin()); print(children[1].pid, flush=True);"
-    "[each.wait() for each in children]" % child
-)
+main = """
+import os, sys
+until, ends = os.pipe()
+def begin():
+    child = os.fork()
+    if not child:  # Not to read our input: it could take the line meant for us.
+        os.close(ends)
+        os.read(until, 1)
+        os._exit(0)
+    print(child, flush=True)
+begin()
+sys.stdin.readline()
+begin()
+sys.stdin.read()
+"""
 pipe = subprocess.PIPE
 server = subprocess.Popen([sys.executable, "-c", main], stdin=pipe, stdout=pipe)
 first = int(server.stdout.readline())
@@ -51,19 +59,23 @@ def told(*pids):
 courtesy.adapt(0.0, 0.0, 100.0)
 courtesy.adapt(0.0, 0.0, 100.0, server.pid)
 told(server.pid, first)
-server.stdin.write(b"another, please\\n")
+courtesy.adapt(9.0, 0.0, 101.0, server.pid)
+told(server.pid, first)
+server.stdin.write(b"another, please\\n")  # Now: who has idle time only may never have it.
 server.stdin.flush()
 second = int(server.stdout.readline())
-told(second)
-courtesy.adapt(9.0, 0.0, 101.0, server.pid)
+courtesy.adapt(0.0, 0.0, 200.0, server.pid)
+told(server.pid, first, second)
+courtesy.adapt(9.0, 0.0, 201.0, server.pid)
 told(server.pid, first, second)
 server.stdin.close()
 server.wait()
-courtesy.adapt(9.0, 0.0, 102.0, server.pid)
-courtesy.adapt(9.0, 0.0, 102.0, None)
-courtesy.adapt(0.0, 0.0, 200.0, None)
+courtesy.adapt(9.0, 0.0, 202.0, server.pid)
+courtesy.adapt(9.0, 0.0, 202.0, None)
+courtesy.adapt(0.0, 0.0, 300.0, None)
 print(courtesy.is_patient)
-"""
+courtesy.hurry()
+'''
 
 
 def run(program: str) -> str:
@@ -110,13 +122,14 @@ def test_all_threads_of_control_change_together() -> None:
 
 
 def test_the_database_that_control_started_is_as_patient_as_control() -> None:
-    found, inherited, back, after = run(_SERVER).splitlines()
+    found, back, again, at_last, after = run(_SERVER).splitlines()
     may = os.geteuid() == 0
-    kept = os.SCHED_IDLE if may else os.SCHED_OTHER
-    assert found == f"{kept} {kept}"
-    assert inherited == f"{kept}"
+    patient = os.SCHED_IDLE if may else os.SCHED_OTHER
     steady = os.SCHED_BATCH if may else os.SCHED_OTHER
-    assert back == f"{steady} {steady} {steady}"
+    assert found == f"{patient} {patient}"
+    assert back == f"{steady} {steady}"
+    assert again == f"{patient} {patient} {patient}"
+    assert at_last == f"{steady} {steady} {steady}"
     assert after == f"{may}"  # A server that is gone is no trouble.
 
 
