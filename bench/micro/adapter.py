@@ -18,10 +18,12 @@ from bench.micro.pipeline import runtime
 from bench.table import table
 from proxy.base.ids import RequestIds
 from proxy.base.secret import fingerprint
+from proxy.base.turn import Turn
 from proxy.core.exchange import Exchange
 from proxy.core.runtime import Runtime
 from proxy.core.target import Route
 from proxy.core.tracing import NOT_TRACED
+from proxy.core.writer import Writer
 from proxy.routing.facts import Facts
 from proxy.server.out import HttpOut
 from proxy.upstream.origin import Origin
@@ -46,7 +48,7 @@ _VENDORS_HEAD = (
 class _Line:
     """A caller's connection that takes all."""
 
-    transport = None
+    writer = Writer(Turn())  # To nobody.
     writable = True
     source = None
 

@@ -14,10 +14,12 @@ from bench.micro.body import exchange
 from bench.micro.streams import ending, events
 from bench.requests import chat_body
 from bench.table import table
+from proxy.base.turn import Turn
 from proxy.core.ports import Answer, RawHeaders, Sink
 from proxy.core.relay import relay
 from proxy.core.reply import Reply
 from proxy.core.stream import AnswerStream
+from proxy.core.writer import Writer
 from proxy.wire.continuation import Sent
 from proxy.wire.sse import WithoutUsage
 
@@ -58,6 +60,7 @@ class _Out:
     """The port `Out`, which leads nowhere."""
 
     started = False
+    _writer = Writer(Turn())
 
     def add(self, lines: bytes) -> None: ...
 
@@ -67,11 +70,11 @@ class _Out:
 
     def start(
         self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
-    ) -> None: ...
+    ) -> Writer:
+        return self._writer
 
-    def go_on(self, source: Answer) -> None: ...
-
-    def write(self, data: bytes) -> None: ...
+    def go_on(self, source: Answer) -> Writer:
+        return self._writer
 
     def end(self) -> None: ...
 

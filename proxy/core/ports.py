@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from proxy.core.outgoing import Outgoing, Timeouts
+    from proxy.core.writer import Writer
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Header fields in order, as bytes without CR, LF and NUL; names in any case."""
@@ -104,15 +105,13 @@ class Out(Protocol):
 
     def start(
         self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
-    ) -> None:
-        """The head of a body that comes in pieces; leaves with the first of them. `source` is
-        paused while the caller does not read. Without `length` the body's end is framed."""
+    ) -> "Writer":
+        """The head of a body that comes in pieces; leaves with the first of them. Gives where they
+        go. `source` is paused while the caller does not read. Without `length` the body's end is
+        framed."""
 
-    def go_on(self, source: Answer) -> None:
+    def go_on(self, source: Answer) -> "Writer":
         """The pieces come from another answer from now on."""
-
-    def write(self, data: bytes) -> None:
-        """A piece of the body, at once."""
 
     def end(self) -> None:
         """The body is whole."""

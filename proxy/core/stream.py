@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from asyncio import Task, TimerHandle
 
     from proxy.core.counting import Transcript
+    from proxy.core.writer import Writer
     from proxy.wire.continuation import Sent
 
 HOLD: Final = 1024 * 1024
@@ -71,6 +72,7 @@ class AnswerStream:
         "_size",
         "_tail",
         "_transcript",
+        "_writer",
         "_x",
         "failure",
     )
@@ -92,6 +94,7 @@ class AnswerStream:
         self._reply = reply
         self._answer = answer
         self._out = out
+        self._writer: Writer | None = None
         self._inflate = inflate
         self._tail = x.tail
         self._events: WholeEvents | None = None
@@ -110,7 +113,7 @@ class AnswerStream:
         if reply.head.is_events and (inflate or reply.head.coding is None):
             waits = self._read_events(carries_on=carries_on)
         if carries_on:
-            out.go_on(answer)
+            self._writer = out.go_on(answer)
         elif reply.head.is_json:
             self._held = []
         elif not waits:
@@ -140,7 +143,7 @@ class AnswerStream:
 
     def sink(self, data: bytes) -> None:
         """One read from the vendor."""
-        if self._plain is None:
+        if self._plain is None or self._writer is None:
             self._sieve(data)
             return
         self._tail.feed(data)
@@ -148,7 +151,7 @@ class AnswerStream:
         if data and says_end(data, self._end):
             data = self._last_piece(data)
         if data:
-            self._out.write(data)
+            self._writer.piece(data)
 
     def _sieve(self, data: bytes) -> None:
         """The same where more is to be done than to pass on."""
@@ -327,7 +330,8 @@ class AnswerStream:
         if self.is_inside:
             self._out.cut()
             return
-        self._out.write(errors.event(error))
+        assert self._writer is not None
+        self._writer.piece(errors.event(error))
         self._out.end()
 
     def _rest(self) -> bytes:
@@ -354,13 +358,14 @@ class AnswerStream:
     def _send(self, data: bytes) -> None:
         for watcher in self._x.watchers:
             watcher(data)
-        self._out.write(data)
+        assert self._writer is not None
+        self._writer.piece(data)
 
     def _start(self) -> None:
-        x = self._x
+        x, reply = self._x, self._reply
         changes = x.filters or self._inflate or self._sent is not None
-        length = None if changes else self._reply.head.length
-        self._out.start(self._reply.status, self._reply.headers, self._answer, length)
+        length = None if changes else reply.head.length
+        self._writer = self._out.start(reply.status, reply.headers, self._answer, length)
         if not (x.watchers or self._inflate or self._sent) and self._length is None:
             self._plain = self._events if len(x.filters) == 1 else None
 

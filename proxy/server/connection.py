@@ -22,7 +22,8 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.base.clock import monotonic
 from proxy.base.errors import SlowRequest
-from proxy.base.turn import AtOnce, Turn
+from proxy.base.turn import AtOnce
+from proxy.core.writer import Writer
 from proxy.server.arrival import Arrival
 from proxy.server.ports import Serve
 from proxy.server.refusals import HEAD_LIMIT, SLOW, SLOWEST, bad_http, slow_body, slow_head
@@ -41,14 +42,14 @@ class Connection(RequestHandler):
         "_head_size",
         "draining",
         "source",
-        "turn",
+        "writer",
     )
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self.source: Answer | None = None
         self.draining = False
-        self.turn: Turn = AtOnce()  # aiohttp closes transports itself, in many places.
+        self.writer = Writer(AtOnce())  # aiohttp closes transports itself, in many places.
         self._head_since: float | None = None  # A head has begun and is not whole.
         self._head_size = 0
         self._body_mark: float | None = None
@@ -58,6 +59,19 @@ class Connection(RequestHandler):
     def writable(self) -> bool:
         """Whether the caller reads what we write."""
         return not self._paused
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.writer.transport = self.transport
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.writer.transport = None
+        super().connection_lost(exc)
+
+    def force_close(self) -> None:
+        """Close now; aiohttp calls it, too."""
+        self.writer.transport = None
+        super().force_close()
 
     async def drain(self) -> None:
         """Wait until the caller has read. Raises ConnectionError when it is gone."""
@@ -84,7 +98,7 @@ class Connection(RequestHandler):
             if self._waiter is not None:  # Else it is the rest of a body.
                 self._head_size += len(data)
             if self._head_size > HEAD_LIMIT:
-                self._write(bad_http())
+                self.writer.write(bad_http())
                 self.force_close()
             elif self._head_since is None:
                 self._head_since = monotonic()
@@ -103,7 +117,7 @@ class Connection(RequestHandler):
             head, payload = self._messages.popleft()
             self._make_room()
             if isinstance(head, _ErrInfo) or not _is_spoken(head):
-                self._write(bad_http())
+                self.writer.write(bad_http())
                 break
             arrival = Arrival(head, payload, self)
             await self._serve(arrival, serve)
@@ -190,13 +204,8 @@ class Connection(RequestHandler):
             self._body_mark, self._body_seen = now, seen
 
     def _refuse_slow_head(self) -> None:
-        self._write(slow_head())
+        self.writer.write(slow_head())
         self.force_close()
-
-    def _write(self, data: bytes) -> None:
-        """An answer to something that never became a request; the connection ends with it."""
-        if self.transport is not None:
-            self.transport.write(data)
 
 
 def _is_spoken(head: RawRequestMessage) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.base.clock import wall
 from proxy.base.errors import InternalError, ProxyError
 from proxy.core.ports import Answer, RawHeaders
-from proxy.wire.chunked import chunk
+from proxy.core.writer import Writer
 from proxy.wire.errors import envelope
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ class HttpOut:
 
     __slots__ = (
         "_added",
-        "_chunked",
         "_connection",
-        "_head",
         "_own",
         "_until_close",
+        "_writer",
         "arrival",
         "started",
     )
@@ -46,10 +45,9 @@ class HttpOut:
     def __init__(self, connection: "Line", arrival: "Request", own: bytes) -> None:
         """`own`: header lines of ours, rendered, sent with every answer."""
         self._connection = connection
+        self._writer = connection.writer
         self._own = own
         self._added = b""
-        self._head: bytes | None = None  # Waits for the first bytes of the body.
-        self._chunked = False
         self._until_close = False
         self.arrival = arrival
         self.started = False
@@ -68,64 +66,50 @@ class HttpOut:
         if length is not None and status >= 200 and status not in {204, 304}:
             framing = b"content-length: %d\r\n" % length
         head = self._render(status, headers, framing)
-        self._send(head if self.arrival.method == "HEAD" else head + body)
+        self._writer.write(head if self.arrival.method == "HEAD" else head + body)
 
     def start(
         self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
-    ) -> None:
+    ) -> Writer:
         """The head of a body in pieces; it leaves with the first of them."""
+        chunked = False
         if length is not None:
             framing = b"content-length: %d\r\n" % length
         elif self.arrival.http_1_1:
-            self._chunked = True
+            chunked = True
             framing = b"transfer-encoding: chunked\r\n"
         else:
             self._until_close = True
             self.arrival.keep_alive = False
             framing = b""
-        self._head = self._render(status, headers, framing)
-        self.go_on(source)
+        self._writer.begin(self._render(status, headers, framing), chunked=chunked)
+        return self.go_on(source)
 
-    def go_on(self, source: Answer) -> None:
+    def go_on(self, source: Answer) -> Writer:
         """The pieces come from this answer from now on."""
         connection = self._connection
         connection.source = source
         if not connection.writable:
             source.pause()
-
-    def write(self, data: bytes) -> None:
-        """A piece of the body, at once."""
-        if self._chunked:
-            data = chunk(data)
-        if self._head is not None:
-            data, self._head = self._head + data, None
-        connection = self._connection
-        transport = connection.transport
-        if transport is not None:  # As `_send`: of a stream's chunk each call counts.
-            connection.turn.write(transport, data)
+        return self._writer
 
     def end(self) -> None:
         """The body is whole."""
-        last = b"0\r\n\r\n" if self._chunked else b""
-        if self._head is not None:
-            last, self._head = self._head + last, None
-        if last:
-            self._send(last)
+        self._writer.end()
         self._until_close = False
         self._connection.source = None
 
     def cut(self) -> None:
         """Close without an end. Where only the close itself would be the end, reset instead."""
         self.arrival.keep_alive = False
-        connection = self._connection
-        connection.source = None
-        transport = connection.transport
-        if transport is not None:
-            if self._until_close:
-                connection.turn.flush()
-                _reset(transport)
-            else:
-                connection.turn.close(transport)
+        self._connection.source = None
+        writer = self._writer
+        transport = writer.transport
+        if self._until_close and transport is not None:
+            writer.turn.flush()
+            _reset(transport)
+        else:
+            writer.close()
 
     @property
     def full(self) -> bool:
@@ -159,11 +143,6 @@ class HttpOut:
         elif not self.arrival.http_1_1:
             head += b"connection: keep-alive\r\n"
         return b"%b%b%b%b\r\n" % (head, self._own, self._added, framing)
-
-    def _send(self, data: bytes) -> None:
-        transport = self._connection.transport
-        if transport is not None:  # Else the caller is gone; the handler is being cancelled.
-            self._connection.turn.write(transport, data)
 
 
 @lru_cache(maxsize=2)

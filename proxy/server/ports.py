@@ -4,25 +4,24 @@ Two servers implement it: aiohttp's parser (connection.py, arrival.py) and httpt
 handler and the writer of answers know no more of either than this.
 """
 
-from asyncio import BaseProtocol, WriteTransport
+from asyncio import BaseProtocol
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
-from proxy.base.turn import Turn
 from proxy.core.exchange import Incoming
 from proxy.core.ports import Answer
+from proxy.core.writer import Writer
 
 
 class Line(Protocol):
     """One caller's connection."""
 
-    turn: Turn  # All that is written to `transport` goes through it, and its close.
     source: Answer | None  # Paused while the caller does not read.
     draining: bool  # The service stops: no further request is awaited.
 
     @property
-    def transport(self) -> WriteTransport | None:
-        """Where answers are written; None once the caller is gone."""
+    def writer(self) -> Writer:
+        """All that is written goes through it, and the close behind it."""
 
     @property
     def writable(self) -> bool:

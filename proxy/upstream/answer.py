@@ -1,7 +1,8 @@
 """A vendor's answer: what the connection read, until somebody takes it.
 
 Before anybody pumps, body bytes are held up to a bound, then the connection stops reading. Once
-somebody pumps, the connection calls `sink` itself, in the loop turn of the read. The answer ends
+somebody pumps, the connection has the sink and calls it itself, in the loop turn of the read: of a
+stream's chunk the answer learns nothing. The answer ends
 exactly once, and lets go of its connection then: nothing done to it later can touch the next
 request on that connection. Futures here never carry exceptions, so none can go unretrieved.
 Cancelling any of the coroutines aborts the answer.
@@ -20,6 +21,8 @@ HELD_LIMIT: Final = 256 * 1024
 
 class Line(Protocol):
     """What an answer needs from the connection it arrives on."""
+
+    sink: Sink | None  # What body bytes are given to; without one they are held.
 
     def pause_reading(self) -> None: ...
 
@@ -42,14 +45,12 @@ class HttpAnswer:
         "_waiter",
         "headers",
         "here",
-        "sink",
         "status",
     )
 
     def __init__(self, status: int, headers: RawHeaders, line: Line) -> None:
         self.status = status
         self.headers = headers
-        self.sink: Sink | None = None  # Called by the connection.
         self._line: Line | None = line
         self._held: list[bytes] = []
         self._held_size = 0
@@ -86,7 +87,7 @@ class HttpAnswer:
 
     async def pump(self, sink: Sink) -> None:
         """Call `sink` with the body as it comes, until its declared end."""
-        if self.sink is not None:
+        if self._line is not None and self._line.sink is not None:
             raise RuntimeError("this answer is being pumped already")
         if self._held:
             try:
@@ -94,16 +95,17 @@ class HttpAnswer:
             except BaseException:
                 self.abort()
                 raise
-        if not self._ended:
-            self.sink = sink
+        if self._line is not None:
+            self._line.sink = sink
             if self._full:
                 self._full = False
-                if not self._paused and self._line is not None:
+                if not self._paused:
                     self._line.resume_reading()
             try:
                 await self._wait()
             finally:
-                self.sink = None
+                if self._line is not None:
+                    self._line.sink = None
         if self._error is not None:
             raise self._error
 
@@ -146,7 +148,6 @@ class HttpAnswer:
         self._ended = True
         self._error = error
         self._line = None
-        self.sink = None
         if error is None:
             self.here = True
         if self._waiter is not None:

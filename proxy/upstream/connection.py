@@ -8,7 +8,7 @@ said it would, with nothing after it; it leaves its owner exactly once, by `forg
 """
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import httptools
 
@@ -18,6 +18,9 @@ from proxy.base.turn import Turn
 from proxy.core.outgoing import Timeouts
 from proxy.upstream.answer import HttpAnswer, Outcome
 from proxy.upstream.reading import ResponseReader
+
+if TYPE_CHECKING:
+    from proxy.core.ports import Sink
 
 _JOIN_LIMIT: Final = 16 * 1024
 _NO_TIMEOUTS: Final = Timeouts()
@@ -61,6 +64,7 @@ class Connection(asyncio.Protocol):
         "_writing_paused",
         "closed",
         "idle_since",
+        "sink",
     )
 
     _transport: asyncio.Transport
@@ -72,6 +76,7 @@ class Connection(asyncio.Protocol):
         self._reader = ResponseReader()
         self._waiter: asyncio.Future[Outcome] | None = None
         self._answer: HttpAnswer | None = None
+        self.sink: Sink | None = None  # Of `_answer`, once that is pumped.
         self._drain: asyncio.Future[None] | None = None
         self._reading_paused = False
         self._writing_paused = False
@@ -258,7 +263,7 @@ class Connection(asyncio.Protocol):
         """Give body to who reads; whether the exchange goes on."""
         self._moved = True
         self._reader.unframed = 0  # It led to body.
-        sink = answer.sink
+        sink = self.sink
         try:
             if sink is None:
                 answer.hold(body)
@@ -295,7 +300,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, answer: HttpAnswer) -> None:
         if self._answer is not answer:
             return  # The sink gave it up.
-        self._answer = None
+        self._answer = self.sink = None
         unsent = self._large and self._transport.get_write_buffer_size() > 0
         if self._reader.reusable and not self._spoiled and not unsent:
             if self._reading_paused:
@@ -322,7 +327,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         self.closed = True
-        self._answer = None
+        self._answer = self.sink = None
         self._waiter = None
         self._transport.abort()
         self._wake_writer()

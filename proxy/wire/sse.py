@@ -30,7 +30,7 @@ class WholeEvents:
 
     def feed(self, data: bytes) -> bytes:
         """What may go on now: whole events, maybe none."""
-        if self._size == 0 and data.endswith(ENDS):
+        if self._size == 0 and _is_whole(data):
             self.inside = False
             return data
         joint = self._edge + data
@@ -71,7 +71,7 @@ class WithoutUsage(WholeEvents):
     __slots__ = ()
 
     def feed(self, data: bytes) -> bytes:
-        if self._size == 0 and data.endswith(ENDS) and _is_bare(data):
+        if self._size == 0 and _is_whole(data) and _is_bare(data):
             self.inside = False
             return data  # Nearly every read: whole events without usage.
         data = super().feed(data)
@@ -84,13 +84,21 @@ class WithoutUsage(WholeEvents):
 
 _USAGE_NAME: Final = b'"usage"'
 _USAGE_NULL: Final = b'"usage":null'
+_NULL_AT_END: Final = b'"usage":null}\n\n'
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
+
+
+def _is_whole(data: bytes) -> bool:
+    # One end after the other: compiled, a tuple of them costs more than all three.
+    return data.endswith(b"\n\n") or data.endswith(b"\r\n\r\n") or data.endswith(b"\r\r")
 
 
 def _is_bare(events: bytes) -> bool:
     """Whether they have no usage for sure: not its name, or once, and null, as OpenAI says in each
     chunk before the last."""
+    if events.endswith(_NULL_AT_END):  # Nearly all: of a stream's chunk each look counts.
+        return events.rfind(_USAGE_NAME, 0, -len(_NULL_AT_END)) < 0
     at = events.rfind(_USAGE_NAME)
     if at < 0:
         return True

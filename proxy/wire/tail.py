@@ -37,6 +37,7 @@ _DONE: Final = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\]")
 _BY_DONE: Final = StreamEnd.DONE
 _BY_RESPONSE: Final = StreamEnd.RESPONSE
 _DONE_WORD: Final = b"[DONE]"
+_JSON_LAST: Final = b"}\n\n"
 _DONE_EDGE: Final = len(b"\ndata: ")
 _RESPONSE_END: Final = re.compile(
     rb'"type"\s*:\s*"(?:response\.(?:completed|failed|incomplete|cancelled)|error)"'
@@ -117,6 +118,8 @@ def says_end(events: bytes, end: StreamEnd) -> bool:
     """Whether these whole events include the one that ends a stream: what goes out with them makes
     the answer whole."""
     if end is _BY_DONE:  # Not `match`, which asks for the enum and compares: asked of each chunk.
+        if events.endswith(_JSON_LAST):
+            return False  # Nearly all. Behind an end nothing comes, and if it does, HTTP's counts.
         return events.rfind(_DONE_WORD, -_EDGE) >= 0
     return end is _BY_RESPONSE and _RESPONSE_END.search(events) is not None
 

@@ -5,12 +5,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from proxy.base.errors import TooLarge
+from proxy.base.turn import AtOnce
 from proxy.core.ports import Answer, RawHeaders
+from proxy.core.writer import Writer
 
 if TYPE_CHECKING:
+    from asyncio import Transport
+
     from proxy.wire.recalled import Recalled
 
 
@@ -26,6 +30,8 @@ class FakeOut:
         self.lines = b""
         self.did: list[str] = []
         self.gone = gone
+        self.writer = Writer(AtOnce())
+        self.writer.transport = cast("Transport", self)  # Whose `write` is below.
 
     @property
     def body(self) -> bytes:
@@ -42,8 +48,9 @@ class FakeOut:
 
     def start(
         self, status: int, headers: RawHeaders, source: Answer, length: int | None = None
-    ) -> None:
+    ) -> Writer:
         self._head("start", status, headers, length)
+        return self.writer
 
     def _head(self, how: str, status: int, headers: RawHeaders, length: int | None) -> None:
         assert not self.started, "two heads"
@@ -51,10 +58,11 @@ class FakeOut:
         self.started, self.status, self.length = True, status, length
         self.headers = [*headers, *fields(self.lines)] if self.lines else headers
 
-    def go_on(self, source: Answer) -> None:
+    def go_on(self, source: Answer) -> Writer:
         """Pieces of another answer follow."""
         assert self.started and source is not None
         self.did.append("go on")
+        return self.writer
 
     def write(self, data: bytes) -> None:
         assert self.did[-1] in {"start", "go on"} and data

@@ -79,7 +79,7 @@ class Arrival:
     @property
     def peer(self) -> str | None:
         """The address the connection came from, where it has one."""
-        transport = self.connection.transport
+        transport = self.connection.writer.transport
         name = transport.get_extra_info("peername") if transport is not None else None
         return name[0] if isinstance(name, tuple) else None
 
@@ -171,7 +171,6 @@ class Arrival:
 
     def _continue(self) -> None:
         expect = self.headers.get("expect")
-        if expect is not None and self.http_1_1 and not self.complete:
-            transport = self.connection.transport
-            if expect.lower() == "100-continue" and transport is not None:
-                self.connection.turn.write(transport, _CONTINUE)
+        asked = expect is not None and expect.lower() == "100-continue"
+        if asked and self.http_1_1 and not self.complete:
+            self.connection.writer.write(_CONTINUE)

@@ -14,6 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from proxy.base.turn import Turn
+from proxy.core.writer import Writer
 from proxy.server.ports import Serve
 from proxy.server.raw.arrival import Arrival
 from proxy.server.raw.pieces import passed_over
@@ -58,9 +59,8 @@ class Connection(asyncio.Protocol):
         "_waiter",
         "draining",
         "source",
-        "transport",
-        "turn",
         "writable",
+        "writer",
     )
 
     def __init__(
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._serve = serve
         self._open = registry
-        self.turn = turn
+        self.writer = Writer(turn)
         self._reader = RequestReader(self)
         self._arrival: Arrival | None = None  # What is being served.
         self._held = b""
@@ -86,7 +86,6 @@ class Connection(asyncio.Protocol):
         self._last: object = None
         self._body_mark: float | None = None
         self._body_seen = 0
-        self.transport: asyncio.Transport | None = None
         self.source: Answer | None = None
         self.draining = False
         self.writable = True
@@ -94,7 +93,7 @@ class Connection(asyncio.Protocol):
     # What comes in.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass.
+        self.writer.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass.
         self._open.add(self)
         self._task = self._loop.create_task(self._run())
 
@@ -119,10 +118,10 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The transport closes behind this, and would drop what waits for the end of the turn."""
-        self.turn.flush()
+        self.writer.turn.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.transport = None
+        self.writer.transport = None
         self._open.discard(self)
         if self._arrival is not None:
             self._arrival.fail(exc or ConnectionResetError("the caller is gone"))
@@ -154,12 +153,13 @@ class Connection(asyncio.Protocol):
         """Receive, unless too much waits already."""
         arrival = self._reader.current
         full = len(self._held) > HIGH or (arrival is not None and arrival.unread > HIGH)
-        if full != self._reading_paused and self.transport is not None:
+        transport = self.writer.transport
+        if full != self._reading_paused and transport is not None:
             self._reading_paused = full
             if full:
-                self.transport.pause_reading()
+                transport.pause_reading()
             else:
-                self.transport.resume_reading()
+                transport.resume_reading()
 
     # What goes out.
 
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         if not self.writable:
             self._drained = drained = self._loop.create_future()
             await drained
-        if self.transport is None:
+        if self.writer.transport is None:
             raise ConnectionResetError("the caller is gone")
 
     def _release_writer(self) -> None:
@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
                     self._go_on()
                 if not reader.ready:
                     if reader.broken:
-                        self._write(bad_http())
+                        self.writer.write(bad_http())
                         break
                     self._waiter = waiter = self._loop.create_future()
                     await waiter
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
                 if not arrival.complete:
                     await self._pass_over(arrival)
                 self._arrival = None
-                if not (arrival.keep_alive and arrival.complete) or self.transport is None:
+                if not (arrival.keep_alive and arrival.complete) or self.writer.transport is None:
                     break
                 if not self.writable:
                     await self.drain()  # Else what it asks and never reads would pile up here.
@@ -226,7 +226,8 @@ class Connection(asyncio.Protocol):
     async def _pass_over(self, arrival: Arrival) -> None:
         """Read what is left of a body that nobody wanted, for a while: a caller that still sends
         would otherwise see a reset in place of its answer."""
-        if self.transport is None or self.transport.is_closing():
+        transport = self.writer.transport
+        if transport is None or transport.is_closing():
             return
         if not await passed_over(arrival, LINGER):
             arrival.keep_alive = False
@@ -234,12 +235,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         self._closing = True
         self._reader.deaf = True
-        if self.transport is not None:
-            self.turn.close(self.transport)
-
-    def _write(self, data: bytes) -> None:
-        if self.transport is not None:
-            self.turn.write(self.transport, data)
+        self.writer.close()
 
     # Time and the end.
 
@@ -270,15 +266,16 @@ class Connection(asyncio.Protocol):
             self._watch_body(arrival, now)
             return  # Else its answer is out, and waits for the caller to read.
         self._body_mark = None
-        buffered = self.transport.get_write_buffer_size() if self.transport is not None else 0
+        transport = self.writer.transport
+        buffered = transport.get_write_buffer_size() if transport is not None else 0
         state = (reader.heads, reader.partial, self._closing, buffered)
         if state != self._last:
             self._last, self._since = state, now
         elif self._closing:
-            if now - self._since > KEEP_ALIVE and self.transport is not None:
-                self.transport.abort()  # It reads nothing of what it was sent last.
+            if now - self._since > KEEP_ALIVE and transport is not None:
+                transport.abort()  # It reads nothing of what it was sent last.
         elif reader.partial and now - self._since > SLOW:
-            self._write(slow_head())
+            self.writer.write(slow_head())
             self.end()
         elif now - self._since > KEEP_ALIVE:
             self.end()

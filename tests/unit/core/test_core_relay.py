@@ -11,6 +11,7 @@ from proxy.core.ports import Answer, RawHeaders
 from proxy.core.reply import Reply, json_reply
 from proxy.core.steps import Later
 from proxy.core.stream import HOLD
+from proxy.core.writer import Writer
 from proxy.wire.coding import Inflate
 from proxy.wire.sse import WholeEvents
 from tests.fakes.caller import FakeIncoming, FakeOut
@@ -313,9 +314,9 @@ class SlowOut(FakeOut):
         headers: Sequence[tuple[bytes, bytes]],
         source: Answer,
         length: int | None = None,
-    ) -> None:
-        super().start(status, headers, source, length)
+    ) -> Writer:
         self.source = source
+        return super().start(status, headers, source, length)
 
     def write(self, data: bytes) -> None:
         super().write(data)

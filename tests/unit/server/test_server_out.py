@@ -7,7 +7,8 @@ import pytest
 
 from proxy.base.errors import BadRequest, InternalError
 from proxy.base.jsonio import loads
-from proxy.base.turn import AtOnce, Turn
+from proxy.base.turn import AtOnce
+from proxy.core.writer import Writer
 from proxy.server.out import HttpOut
 from tests.fakes.wire import FakeAnswer
 
@@ -50,7 +51,11 @@ class Caller:
     source: object = None
     drained: int = 0
     transport: Any = field(default_factory=Transport)
-    turn: Turn = field(default_factory=AtOnce)
+    writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = Writer(AtOnce())
+        self.writer.transport = self.transport
 
     async def drain(self) -> None:
         self.drained += 1
@@ -118,13 +123,13 @@ def test_pieces(
 ) -> None:
     caller = Caller(http_1_1=http_1_1)
     out, source = caller.out(), FakeAnswer()
-    out.start(200, [], source, length)
+    writer = out.start(200, [], source, length)
     assert out.started
     assert caller.transport.written == []  # The head leaves with the first piece.
     assert caller.source is source
-    out.write(b"abc")
+    writer.piece(b"abc")
     assert caller.transport.written[0].endswith(b"abc" if length or not http_1_1 else b"abc\r\n")
-    out.write(b"de")
+    writer.piece(b"de")
     out.end()
     _, fields, body = caller.head()
     assert fields == framing
@@ -153,8 +158,8 @@ def test_an_empty_body_in_pieces_has_its_head_and_its_end(
 def test_a_cut_body_never_gets_its_end(http_1_1: bool, length: int | None, ended: str) -> None:
     caller = Caller(http_1_1=http_1_1)
     out = caller.out()
-    out.start(200, [], FakeAnswer(), length)
-    out.write(b"abc")
+    writer = out.start(200, [], FakeAnswer(), length)
+    writer.piece(b"abc")
     out.cut()
     assert caller.transport.ended == ended
     assert not b"".join(caller.transport.written).endswith(b"0\r\n\r\n")
@@ -166,8 +171,8 @@ def test_a_whole_body_is_not_taken_back() -> None:
     """Where the end of the connection is that of the body, a reset would drop what is unread."""
     caller = Caller(http_1_1=False)
     out = caller.out()
-    out.start(200, [], FakeAnswer())
-    out.write(b"abc")
+    writer = out.start(200, [], FakeAnswer())
+    writer.piece(b"abc")
     out.end()
     out.cut()
     assert caller.transport.ended == "close"
@@ -243,8 +248,8 @@ async def test_back_pressure() -> None:
 def test_a_caller_that_is_gone_is_written_nothing() -> None:
     caller = Caller(transport=None)
     out = caller.out()
-    out.start(200, [], FakeAnswer())
-    out.write(b"x")
+    writer = out.start(200, [], FakeAnswer())
+    writer.piece(b"x")
     out.cut()
     assert out.started
 

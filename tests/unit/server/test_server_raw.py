@@ -147,7 +147,7 @@ async def test_a_caller_that_leaves_cancels_what_it_asked_for(caller: Caller) ->
     caller.connection.connection_lost(None)
     await turns()
     assert caller.cancelled == 1
-    assert caller.connection.transport is None
+    assert caller.connection.writer.transport is None
 
 
 async def test_a_caller_that_does_not_read_pauses_its_source(caller: Caller) -> None:
@@ -271,7 +271,7 @@ async def test_a_slow_head_is_told_so(caller: Caller) -> None:
     swept(caller.connection, 100, 99 + SLOW)
     assert caller.transport.written == b""
     swept(caller.connection, 101 + SLOW)
-    caller.connection.turn.flush()
+    caller.connection.writer.turn.flush()
     assert caller.transport.written.startswith(b"HTTP/1.1 408 ")
     assert "close" in caller.transport.did
 
