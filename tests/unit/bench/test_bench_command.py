@@ -37,7 +37,7 @@ async def test_a_server_is_measured_beside_another(tmp_path: Path) -> None:
         status, out, complaints = await bench(
             tmp_path, "--url", address(server), "--direct", address(server), "--key", "sk-hidden",
             "--scenario", "chat", "--scenario", "stream", "--connections", "4", "--plan", "5x1",
-            "--duration", "200ms", "--warmup", "50ms", "--processes", "2",
+            "--duration", "500ms", "--warmup", "50ms", "--processes", "2",
             "--json", "a.json", "--report", "a.html", "--picture", "a.svg",
         )  # fmt: skip
     assert status == 0, complaints
@@ -92,7 +92,7 @@ async def test_a_goal_that_is_missed_fails_where_that_is_asked(tmp_path: Path) -
     async with server:
         status, out, _ = await bench(
             tmp_path, "--url", address(server), "--scenario", "chat", "--connections", "2",
-            "--duration", "100ms", "--warmup", "50ms", "--budgets", "b.toml",
+            "--duration", "500ms", "--warmup", "50ms", "--budgets", "b.toml",
         )  # fmt: skip
     assert status == 1
     assert "1 of 2 goals reached, 1 missed" in out

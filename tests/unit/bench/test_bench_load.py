@@ -49,7 +49,7 @@ def request(*, chunks: int | None = 5, length: int | None = None) -> requests.Re
 async def closed(port: int, asked: requests.Request, *, silence: float = 5.0) -> Report:
     tally = Tally({})
     target = drivers.Target("127.0.0.1", port, asked, silence)
-    await drivers.closed_loop(target, tally, concurrency=2, warmup=0.02, seconds=0.1)
+    await drivers.closed_loop(target, tally, concurrency=2, warmup=0.02, seconds=0.3)
     return tally.report()
 
 

@@ -124,8 +124,8 @@ async def test_a_closed_loop_waits_for_answers() -> None:
 async def test_nobody_there_is_counted_in_either_loop() -> None:
     async with stalls_once() as url:
         pass
-    closed = await run(url, Shape(connections=2), seconds=0.1)
-    opened = await run(url, Shape(8, rate=100.0), seconds=0.1)
+    closed = await run(url, Shape(connections=2), seconds=0.3)
+    opened = await run(url, Shape(8, rate=100.0), seconds=0.3)
     for found in (closed, opened):
         assert set(found.errors) == {"connect"}
         assert found.latencies.total == 0
