@@ -169,8 +169,9 @@ async def test_a_caller_that_does_not_read_stops_the_vendor(vendor: Vendor, path
         while taken != link.delivered:  # Until every buffer on the way is full.
             taken = link.delivered
             await asyncio.sleep(0.3)
-        assert taken < 16 * MB  # Nearly all of it is in the kernel's socket buffers.
-        assert resident() - before < 24 * MB  # Half of what waits would be more.
+        assert taken < len(whole)
+        # The rest is in the kernel's socket buffers, of which one alone may grow to 32 MB.
+        assert resident() - before < 8 * MB
         assert proxy.upstream_open() == 1
         received = [await caller.chunk()]
         while part := await caller.chunk():
