@@ -343,3 +343,26 @@ async def test_read_refuses_unknown_codings_and_gives_up_the_connection(
         with pytest.raises(Malformed):
             await got.read(100)
         assert transport.stats().open == 0
+
+
+async def test_who_pumps_second_is_told_so_and_the_first_goes_on(connect: Connect) -> None:
+    go = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.say(HEAD)
+        await go.wait()
+        peer.say(chunk(b"a") + LAST_CHUNK)
+        await peer.gone()
+
+    first: list[bytes] = []
+    second: list[bytes] = []
+    async with RawVendor(script) as vendor:
+        got = await connect(vendor.origin).send(post(), SOON)
+        pump = start(got.pump(first.append))
+        await turns()
+        with pytest.raises(RuntimeError, match="pumped already"):
+            await got.pump(second.append)
+        go.set()
+        await pump
+    assert (first, second) == ([b"a"], [])
