@@ -64,12 +64,8 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         self.writer.transport = self.transport
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.writer.transport = None
-        super().connection_lost(exc)
-
     def force_close(self) -> None:
-        """Close now; aiohttp calls it, too."""
+        """Close now. aiohttp calls it, too, also where the caller has closed."""
         self.writer.transport = None
         super().force_close()
 
